@@ -1,0 +1,1 @@
+"""The Lambda functions: each handler parses its event, calls one use case and maps the result."""

@@ -1,0 +1,1 @@
+"""api: HTTP API, everything that is not a webhook: REST API, documentation, health."""

@@ -1,0 +1,1 @@
+"""bury: SQS dead-letter queues."""

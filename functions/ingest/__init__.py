@@ -1,0 +1,1 @@
+"""ingest: HTTP API ``POST /api/v1/webhooks/{source}``."""

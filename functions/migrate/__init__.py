@@ -1,0 +1,1 @@
+"""migrate: custom resource on deploy."""

@@ -1,0 +1,1 @@
+"""route: SQS ``deliveries.fifo``."""

@@ -1,0 +1,56 @@
+"""Lambda entry point of route: a batch of deliveries in, the ones to come again out."""
+
+from typing import Any
+
+from shared import bootstrap
+from shared.domain.batch import Message, process_in_order, read_messages
+from shared.domain.envelope import Envelope, UnreadableEnvelope, decode_envelope
+from shared.domain.errors import Permanent, Transient
+from shared.usecases.route import MAX_UNFORESEEN, bury_delivery, route
+
+_route = bootstrap.route()
+_telemetry = _route.telemetry
+
+
+@_telemetry.observe
+def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Routes each delivery of the batch; sends the first tasks of all of them once they are committed."""
+    task_ids: list[str] = []
+    result = process_in_order(read_messages(event), lambda message: _process(message, task_ids))
+    try:
+        if task_ids:
+            _route.tasks.send(task_ids)
+        if result.failed:
+            # Sooner than the queue's own visibility timeout, which must outlast the function.
+            handles = [message.receipt_handle for message in result.failed]
+            _route.give_back(handles, result.give_back_seconds)
+    except (Transient, Permanent) as error:
+        # Reconcile sends the tasks that are committed; the queue's timeout returns the messages.
+        _telemetry.log("queue.failed", level="WARNING", reason=str(error), task_ids=task_ids)
+    return result.response
+
+
+def _process(message: Message, task_ids: list[str]) -> bool:
+    envelope: Envelope | None = None
+    try:
+        envelope = decode_envelope(message.body)
+        task_ids += route(envelope, _route.deps)
+    except (Transient, UnreadableEnvelope) as error:
+        # An envelope of a newer version is for the code that is being deployed; after 20 receipts bury has it.
+        _telemetry.count("route_retries")
+        _telemetry.log("delivery.kept", level="WARNING", message_id=message.id, reason=str(error))
+        return False
+    except Exception as error:  # noqa: BLE001 - a bug must neither lose the delivery nor hold up its subject for ever
+        _telemetry.exception("delivery.failed", message_id=message.id, receive_count=message.receive_count)
+        if envelope is None or message.receive_count < MAX_UNFORESEEN:
+            return False
+        return _bury(envelope, f"{type(error).__name__}: {error}")
+    return True
+
+
+def _bury(envelope: Envelope, reason: str) -> bool:
+    try:
+        bury_delivery(envelope, reason, _route.deps.records, _telemetry)
+    except Transient:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Webhook Orchestrator: the package that every function shares."""

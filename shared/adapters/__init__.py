@@ -1,0 +1,1 @@
+"""The outside: one module a system. Imported only by ``shared.bootstrap``, and there lazily."""

@@ -1,0 +1,1 @@
+"""GitHub's REST API: one client, and an action a module member."""

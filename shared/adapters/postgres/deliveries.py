@@ -1,0 +1,116 @@
+"""Deliveries, verdicts, runs and the workflows in force."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from shared.adapters.postgres.database import Database
+from shared.domain.delivery import Delivery
+from shared.domain.envelope import Envelope
+from shared.domain.subject import storable
+from shared.domain.workflow import Verdict, Workflow
+from shared.ports import RecordedDelivery
+from shared.sql import read_queries
+
+CATALOG_SECONDS = 30.0
+
+
+class PostgresDeliveries:
+    """See ``shared.ports.DeliveryRecords``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = read_queries("route.sql")
+
+    def record_delivery(
+        self, delivery: Delivery, verdicts: Sequence[Verdict], matched: Sequence[Workflow]
+    ) -> RecordedDelivery:
+        """Records the delivery with its verdicts, runs and first tasks in one statement."""
+        runs = [
+            {
+                "workflow": workflow.name,
+                "version": workflow.version,
+                "position": 0,
+                "step": workflow.step_name(0),
+                "uses": workflow.steps[0].uses,
+            }
+            for workflow in matched
+        ]
+        parameters = _columns(delivery.envelope) | {
+            "action": delivery.action,
+            "subject": delivery.subject.key,
+            "repository": delivery.subject.repository,
+            "sender": delivery.sender,
+            "verdicts": Jsonb([verdict._asdict() for verdict in verdicts]),
+            "runs": Jsonb(runs),
+        }
+        [row] = self._database.fetch(self._queries["record_delivery"], parameters)
+        if row["key"] is not None:
+            return RecordedDelivery(is_known=False, task_ids=row["task_ids"] or ())
+        self._database.fetch(self._queries["count_duplicate"], parameters)
+        return RecordedDelivery(is_known=True, task_ids=())
+
+    def record_dead_delivery(self, envelope: Envelope, reason: str) -> bool:
+        """Records a delivery that will not be routed."""
+        parameters = _columns(envelope) | {"subject": envelope.subject, "reason": storable(reason)}
+        return bool(self._database.fetch(self._queries["record_dead_delivery"], parameters))
+
+    def record_dead_letter(self, message_id: str, queue: str, body: str, reason: str) -> None:
+        """Keeps an unreadable message."""
+        self._database.fetch(
+            self._queries["record_dead_letter"],
+            {"message_id": message_id, "queue": queue, "body": body, "reason": reason},
+        )
+
+
+def _columns(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "source": envelope.source,
+        "delivery_id": envelope.delivery_id,
+        "event": envelope.event,
+        "hook_id": envelope.hook_id,
+        "received_at": datetime.fromtimestamp(envelope.received_at / 1000, UTC),
+        "content_type": envelope.content_type,
+        "body": envelope.deflated,
+        "body_key": envelope.body_key,
+    }
+
+
+class PostgresCatalog:
+    """See ``shared.ports.WorkflowCatalog``. A workflow is parsed once for each of its versions."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._query = read_queries("route.sql")["workflows_in_force"]
+        self._read_at = float("-inf")
+        self._workflows: tuple[Workflow, ...] = ()
+
+    def read(self) -> Sequence[Workflow]:
+        """Returns the workflows in force."""
+        now = self._clock()
+        if now - self._read_at >= CATALOG_SECONDS:
+            known = {workflow.version: workflow for workflow in self._workflows}
+            rows = self._database.fetch(self._query)
+            self._workflows = tuple(
+                known.get(row["version"]) or Workflow.model_validate(row["definition"]) for row in rows
+            )
+            self._read_at = now
+        return self._workflows
+
+
+def put_workflows(database: Database, workflows: Sequence[Workflow], origin: str) -> None:
+    """Puts workflows into force, each as a new version where it differs from the one that is."""
+    queries = read_queries("route.sql")
+    for workflow in workflows:
+        parameters = {
+            "name": workflow.name,
+            "version": workflow.version,
+            "definition": Jsonb(workflow.definition),
+            "origin": origin,
+        }
+        database.fetch(queries["add_workflow_version"], parameters)
+        database.fetch(queries["put_workflow_in_force"], parameters)

@@ -1,0 +1,110 @@
+"""What the API shows, read in one statement each."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from shared.adapters.postgres.database import Database
+from shared.sql import read_queries
+
+# Filter -> condition; only those that are asked for become part of the statement, so that each has its plan.
+_DELIVERY_FILTERS = {
+    "status": "status = %(status)s",
+    "event": "event = %(event)s",
+    "action": "action = %(action)s",
+    "subject": "subject = %(subject)s",
+    "repository": "repository = %(repository)s",
+    "sender": "sender = %(sender)s",
+    "source": "source = %(source)s",
+    "since": "received_at >= %(since)s",
+    "until": "received_at < %(until)s",
+}
+_TASK_FILTERS = {
+    "status": "tasks.status = %(status)s",
+    "uses": "tasks.uses = %(uses)s",
+    "workflow": "runs.workflow = %(workflow)s",
+    "run_id": "tasks.run_id = %(run_id)s",
+    "subject": "runs.subject = %(subject)s",
+}
+
+
+class BadCursor(ValueError):
+    """The cursor is none that a page of this API ended with."""
+
+
+class Page(NamedTuple):
+    """Some of a list, newest first; ``next_cursor`` is None on the last page."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+class PostgresReading:
+    """Reads deliveries, runs and tasks. Every method raises Transient when the database cannot be reached."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = read_queries("read.sql")
+
+    def read_delivery(self, source: str, delivery_id: UUID) -> dict[str, Any] | None:
+        """Returns the delivery with its verdicts, runs, tasks, attempts and effects."""
+        rows = self._database.fetch(self._queries["read_delivery"], {"source": source, "delivery_id": delivery_id})
+        return rows[0]["document"] if rows else None
+
+    def read_run(self, run_id: UUID) -> dict[str, Any] | None:
+        """Returns the run with its tasks."""
+        rows = self._database.fetch(self._queries["read_run"], {"run_id": run_id})
+        return rows[0]["document"] if rows else None
+
+    def list_deliveries(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
+        """Returns deliveries by ``filters``, absent ones being None. Raises BadCursor."""
+        return self._page(
+            "list_deliveries", _DELIVERY_FILTERS, "(received_at, key)", filters=filters, limit=limit, cursor=cursor
+        )
+
+    def list_tasks(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
+        """Returns tasks by ``filters``, absent ones being None. Raises BadCursor."""
+        return self._page(
+            "list_tasks", _TASK_FILTERS, "(tasks.created_at, tasks.id)", filters=filters, limit=limit, cursor=cursor
+        )
+
+    def ping(self) -> None:
+        """Asks the database for a sign of life. Raises Transient."""
+        self._database.fetch(self._queries["ping"])
+
+    def _page(
+        self,
+        query: str,
+        known: Mapping[str, str],
+        place: str,
+        *,
+        filters: Mapping[str, Any],
+        limit: int,
+        cursor: str | None,
+    ) -> Page:
+        given = {name: value for name, value in filters.items() if value is not None}
+        conditions = [known[name] for name in given]
+        parameters: dict[str, Any] = {**given, "limit": limit + 1}
+        if cursor is not None:
+            parameters["at"], parameters["key"] = _read_cursor(cursor)
+            conditions.append(f"{place} < (%(at)s, %(key)s)")
+        text = self._queries[query].replace("{conditions}", " and ".join(conditions) or "true")
+        rows = self._database.fetch(text, parameters)
+        items = [row["document"] for row in rows[:limit]]
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(items, None if last is None else _write_cursor(last["at"], last["key"]))
+
+
+def _write_cursor(at: datetime, key: UUID) -> str:
+    return urlsafe_b64encode(json.dumps([at.isoformat(), str(key)]).encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        at, key = json.loads(urlsafe_b64decode(cursor))
+        return datetime.fromisoformat(at), UUID(key)
+    except (ValueError, TypeError, AttributeError):
+        raise BadCursor("the cursor is not one that a page of this list ended with") from None

@@ -1,0 +1,82 @@
+"""Powertools: the logger, the metrics and the tracer of every function but ingest.
+
+https://docs.aws.amazon.com/powertools/python/latest/
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from shared.config import ObservabilityConfig
+from shared.observability import NAMESPACE, redact
+
+Answer = TypeVar("Answer")
+Handler = Callable[[dict[str, Any], Any], Answer]
+
+
+def _serialize(entry: dict[str, Any]) -> str:
+    return redact(json.dumps(entry, default=str, separators=(",", ":")))
+
+
+class PowertoolsTelemetry:
+    """See ``shared.ports.Telemetry``.
+
+    Ids are given with each line rather than appended to the logger: a batch holds several deliveries, and the
+    local workers run several batches at once.
+    """
+
+    def __init__(self, function: str, config: ObservabilityConfig) -> None:
+        self._function = function
+        self._config = config
+        self._logger = Logger(service=function, level=config.log_level, utc=True, json_serializer=_serialize)
+        self._invocation = threading.local()
+
+    def log(self, message: str, level: str = "INFO", **fields: object) -> None:
+        """Writes a line."""
+        write = getattr(self._logger, level.lower())
+        write(message, extra=fields)
+
+    def count(self, metric: str, value: float = 1) -> None:
+        """Adds to a metric of this invocation."""
+        if self._config.enable_metrics:
+            unit = MetricUnit.Seconds if metric.endswith("_seconds") else MetricUnit.Count
+            self._metrics().add_metric(name=metric, unit=unit, value=value)
+
+    def exception(self, message: str, **fields: object) -> None:
+        """Writes a line with the traceback of the error that is being handled."""
+        self._logger.error(message, exc_info=True, extra=fields)
+
+    def observe(self, handler: Handler[Answer]) -> Handler[Answer]:
+        """Returns ``handler`` with its metrics written at its end, and traced when tracing is on."""
+        traced = handler
+        if self._config.enable_tracing:
+            from aws_lambda_powertools import Tracer  # noqa: PLC0415 - 70 ms of cold start
+
+            tracer = Tracer(service=self._function, auto_patch=False)
+            traced = tracer.capture_lambda_handler(handler, capture_response=False)
+
+        def observed(event: dict[str, Any], context: Any) -> Answer:  # noqa: ANN401 - Lambda's context object
+            try:
+                return traced(event, context)
+            finally:
+                self.flush()
+
+        return observed
+
+    def flush(self) -> None:
+        """Writes the metrics of this invocation."""
+        metrics = self._metrics()
+        if metrics.metric_set:
+            metrics.flush_metrics()
+
+    def _metrics(self) -> EphemeralMetrics:
+        if not hasattr(self._invocation, "metrics"):
+            metrics = EphemeralMetrics(namespace=NAMESPACE, service=self._function)
+            metrics.set_default_dimensions(environment=self._config.environment)
+            self._invocation.metrics = metrics
+        found: EphemeralMetrics = self._invocation.metrics
+        return found

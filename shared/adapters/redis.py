@@ -1,0 +1,81 @@
+"""Redis: halts of the whole fleet and installation tokens. Losing it slows the system, never corrupts it."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+# A Redis that does not answer is not asked again for this long: work goes on with what this worker knows.
+AVOID_SECONDS = 5.0
+TIMEOUT_SECONDS = 1.0
+
+
+class RedisCache:
+    """Texts with an age limit; misses when Redis is away."""
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            health_check_interval=30,
+        )
+        self._clock = clock
+        self._avoid_until = 0.0
+
+    def get(self, key: str) -> str | None:
+        """Returns the text, or None when there is none to be had."""
+        found = self._ask(lambda: self._client.get(key))
+        return found if isinstance(found, str) else None
+
+    def put(self, key: str, text: str, seconds: float) -> None:
+        """Keeps the text for ``seconds``."""
+        self._ask(lambda: self._client.set(key, text, px=max(1, int(seconds * 1000))))
+
+    def remaining_seconds(self, key: str) -> float:
+        """Returns how long the key will still be kept; 0 when it is not there."""
+        milliseconds = self._ask(lambda: self._client.pttl(key))
+        return max(0.0, milliseconds / 1000) if isinstance(milliseconds, int) else 0.0
+
+    def drop(self, key: str) -> None:
+        """Forgets the key."""
+        self._ask(lambda: self._client.delete(key))
+
+    def is_up(self) -> bool:
+        """Tells whether Redis answers."""
+        return self._ask(self._client.ping) is True
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def _ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - Redis answers with several types
+        if self._clock() < self._avoid_until:
+            return None
+        try:
+            return question()
+        except redis.RedisError:
+            self._avoid_until = self._clock() + AVOID_SECONDS
+            return None
+
+
+class RedisHalts:
+    """See ``shared.ports.Halts``. What this worker was told itself holds even while Redis is away."""
+
+    def __init__(self, cache: RedisCache, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._own: dict[str, float] = {}
+
+    def halted_seconds(self, upstream: str) -> float:
+        """Returns how long no request may be sent."""
+        own = self._own.get(upstream, 0.0) - self._clock()
+        return max(own, self._cache.remaining_seconds(f"halt:{upstream}"), 0.0)
+
+    def halt(self, upstream: str, seconds: float) -> None:
+        """Halts every worker's requests to ``upstream``; a longer halt in force stays."""
+        if seconds > self.halted_seconds(upstream):
+            self._own[upstream] = self._clock() + seconds
+            self._cache.put(f"halt:{upstream}", "1", seconds)

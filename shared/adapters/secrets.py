@@ -1,0 +1,99 @@
+"""Webhook secrets: from the environment, or from Secrets Manager with its current and previous version.
+
+https://docs.aws.amazon.com/secretsmanager/latest/APIReference/API_GetSecretValue.html
+"""
+
+import time
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
+
+from shared.adapters.aws import AwsService
+from shared.domain.errors import Permanent, Refused, Transient
+
+REFRESH_SECONDS = 300.0
+# A signature that fits no secret may be made with one rotated in a moment ago; anyone can send such a
+# signature, so it asks Secrets Manager at most this often.
+REREAD_SECONDS = 10.0
+
+
+def split_secrets(value: str) -> tuple[bytes, ...]:
+    """Returns the secrets in ``value``, one a line: a secret may contain spaces and commas, but no line end."""
+    return tuple(line.strip("\r").encode() for line in value.split("\n") if line.strip())
+
+
+class FixedWebhookSecrets:
+    """Secrets given at start; see ``shared.ports.WebhookSecrets``."""
+
+    def __init__(self, secrets: Mapping[str, Sequence[bytes]]) -> None:
+        self._secrets = secrets
+
+    def read(self, source: str) -> Sequence[bytes] | None:
+        """Returns the secrets of ``source``."""
+        return self._secrets.get(source)
+
+    def read_again(self, source: str) -> Sequence[bytes] | None:
+        """There are never newer ones."""
+        return None
+
+
+class ManagedWebhookSecrets:
+    """Secrets of Secrets Manager: rotating one leaves its previous version valid until the next rotation.
+
+    Args:
+        service: Secrets Manager.
+        secret_ids: for each source the name or ARN of its secret.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, service: AwsService, secret_ids: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._service = service
+        self._secret_ids = secret_ids
+        self._clock = clock
+        self._known: dict[str, tuple[float, tuple[bytes, ...]]] = {}
+
+    def read(self, source: str) -> Sequence[bytes] | None:
+        """Returns the secrets of ``source``, at most 5 minutes old; older ones when they cannot be renewed."""
+        if source not in self._secret_ids:
+            return None
+        known = self._known.get(source)
+        if known is not None and self._clock() - known[0] < REFRESH_SECONDS:
+            return known[1]
+        try:
+            return self._fetch(source)
+        except Transient:
+            if known is None:
+                raise Refused(503, "secrets_unavailable", "the webhook secret cannot be read: send it again") from None
+            # What was valid stays in force; the next try waits, so that not every delivery pays for one.
+            self._known[source] = (self._clock() - REFRESH_SECONDS + REREAD_SECONDS, known[1])
+            return known[1]
+
+    def read_again(self, source: str) -> Sequence[bytes] | None:
+        """Returns fresh secrets, unless what is known is fresh already."""
+        known = self._known.get(source)
+        if known is not None and self._clock() - known[0] < REREAD_SECONDS:
+            return None
+        try:
+            return self._fetch(source)
+        except Transient:
+            return None
+
+    def _fetch(self, source: str) -> tuple[bytes, ...]:
+        found: list[bytes] = []
+        for stage in ("AWSCURRENT", "AWSPREVIOUS"):
+            try:
+                answer = self._service.call(
+                    "secretsmanager.GetSecretValue",
+                    {"SecretId": self._secret_ids[source], "VersionStage": stage},
+                    version="1.1",
+                )
+            except Permanent as error:
+                if stage == "AWSPREVIOUS":  # never rotated yet
+                    continue
+                raise Transient(str(error)) from error
+            value = answer.get("SecretString")
+            found += split_secrets(value if value is not None else b64decode(answer["SecretBinary"]).decode())
+        secrets = tuple(found)
+        self._known[source] = (self._clock(), secrets)
+        return secrets

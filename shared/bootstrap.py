@@ -1,0 +1,280 @@
+"""The composition root: what each function is made of.
+
+Adapters, and the use cases that ingest does not need, are imported inside the builders, so that a function
+pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared import config as settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import httpx
+
+    from shared import ports
+    from shared.adapters.github.authorization import Authorization
+    from shared.adapters.postgres.reading import PostgresReading
+    from shared.adapters.powertools import PowertoolsTelemetry
+    from shared.adapters.redis import RedisCache
+    from shared.usecases.bury import BuryDeps
+    from shared.usecases.execute import ExecuteDeps
+    from shared.usecases.reconcile import ReconcileDeps
+    from shared.usecases.route import RouteDeps
+
+
+@dataclass(frozen=True, slots=True)
+class IngestDeps:
+    """What ingest works with."""
+
+    config: settings.IngestConfig
+    secrets: ports.WebhookSecrets
+    queue: ports.DeliveryQueue
+    bodies: ports.BodyStore
+
+
+def ingest(environ: Mapping[str, str] = os.environ) -> IngestDeps:
+    """Builds ingest from the environment. Raises ConfigError."""
+    from shared.adapters.aws import AwsService
+    from shared.adapters.s3 import S3BodyStore
+    from shared.adapters.secrets import FixedWebhookSecrets, ManagedWebhookSecrets, split_secrets
+    from shared.adapters.sqs import SqsDeliveryQueue
+
+    config = settings.read_config(settings.IngestConfig, environ)
+    secrets: ports.WebhookSecrets
+    if config.webhook_secret_id is not None:
+        manager = AwsService("secretsmanager", config.region, config.endpoint)
+        secrets = ManagedWebhookSecrets(manager, {"github": config.webhook_secret_id})
+    elif config.webhook_secret is not None:
+        secrets = FixedWebhookSecrets({"github": split_secrets(config.webhook_secret)})
+    else:
+        raise settings.ConfigError(
+            "set GITHUB_WEBHOOK_SECRET or GITHUB_WEBHOOK_SECRET_ID: webhooks are verified with it"
+        )
+    return IngestDeps(
+        config,
+        secrets,
+        SqsDeliveryQueue(AwsService("sqs", config.region, config.endpoint), config.queue_url),
+        S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the handler of route works with."""
+
+    deps: RouteDeps
+    telemetry: PowertoolsTelemetry
+    tasks: ports.TaskQueue
+    give_back: Callable[[Sequence[str], int], None]
+
+
+def route(environ: Mapping[str, str] = os.environ) -> Route:
+    """Builds route from the environment. Raises ConfigError."""
+    from shared.adapters.aws import AwsService
+    from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries
+    from shared.adapters.powertools import PowertoolsTelemetry
+    from shared.adapters.s3 import S3BodyStore
+    from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
+    from shared.usecases.route import RouteDeps
+
+    config = settings.read_config(settings.RouteConfig, environ)
+    telemetry = PowertoolsTelemetry("route", config)
+    database = Database(config.database_url)
+    sqs = AwsService("sqs", config.region, config.endpoint)
+    bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
+    deps = RouteDeps(PostgresDeliveries(database), PostgresCatalog(database), bodies, telemetry)
+    give_back = SqsVisibility(sqs, config.queue_url).give_back
+    return Route(deps, telemetry, SqsTaskQueue(sqs, config.tasks_queue_url), give_back)
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """What the handler of execute works with."""
+
+    deps: ExecuteDeps
+    telemetry: PowertoolsTelemetry
+    give_back: Callable[[Sequence[str], int], None]
+
+
+def execute(environ: Mapping[str, str] = os.environ) -> Execute:
+    """Builds execute from the environment. Raises ConfigError."""
+    import random
+    import time
+    import uuid
+
+    from shared.adapters.aws import AwsService
+    from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.tasks import PostgresTasks
+    from shared.adapters.powertools import PowertoolsTelemetry
+    from shared.adapters.redis import RedisCache, RedisHalts
+    from shared.adapters.s3 import S3BodyStore
+    from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
+    from shared.adapters.templates import JinjaTemplates
+    from shared.usecases.execute import ExecuteDeps, Policy
+
+    config = settings.read_config(settings.ExecuteConfig, environ)
+    telemetry = PowertoolsTelemetry("execute", config)
+    sqs = AwsService("sqs", config.region, config.endpoint)
+    cache = RedisCache(config.redis_url)
+    deps = ExecuteDeps(
+        records=PostgresTasks(Database(config.database_url)),
+        queue=SqsTaskQueue(sqs, config.tasks_queue_url),
+        actions=_github_actions(config, cache),
+        agents=_agents(config),
+        templates=JinjaTemplates(),
+        bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
+        halts=RedisHalts(cache),
+        telemetry=telemetry,
+        policy=Policy(
+            lease_seconds=config.lease_seconds,
+            agent_poll_seconds=config.agent_poll_seconds,
+            max_attempts=config.max_attempts,
+            retry_base_seconds=config.retry_base_seconds,
+        ),
+        new_id=lambda: str(uuid.uuid4()),
+        jitter=random.random,
+        clock=time.monotonic,
+    )
+    return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
+
+
+def _github_actions(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Action]:
+    from shared.adapters.github.actions import Comment, CommitStatus
+    from shared.adapters.github.client import GitHubClient
+    from shared.adapters.http import open_client
+
+    client = open_client(config.github_url)
+    github = GitHubClient(client, _authorization(config, client, cache))
+    return {"github.comment": Comment(github), "github.status": CommitStatus(github)}
+
+
+def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
+    from shared.adapters.github.authorization import AppAuthorization, TokenAuthorization
+
+    # An App is preferred: its rights are those of its installation, not those of a person.
+    if config.github_app_id is not None and config.github_private_key is not None:
+        return AppAuthorization(client, cache, config.github_app_id, config.github_private_key)
+    if config.github_token is not None:
+        return TokenAuthorization(config.github_token)
+    raise settings.ConfigError("set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_PRIVATE_KEY: actions need one of them")
+
+
+def _agents(config: settings.ExecuteConfig) -> dict[str, ports.Agent]:
+    from shared.adapters.codegen import CodegenAgent
+    from shared.adapters.http import open_client
+
+    if config.codegen_token is None or config.codegen_org_id is None:
+        # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
+        return {}
+    return {"codegen.run": CodegenAgent(open_client(config.codegen_url), config.codegen_token, config.codegen_org_id)}
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """What the handler of reconcile works with."""
+
+    deps: ReconcileDeps
+    telemetry: PowertoolsTelemetry
+
+
+def reconcile(environ: Mapping[str, str] = os.environ) -> Reconcile:
+    """Builds reconcile from the environment. Raises ConfigError."""
+    from shared.adapters.aws import AwsService
+    from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.tasks import PostgresTasks
+    from shared.adapters.powertools import PowertoolsTelemetry
+    from shared.adapters.sqs import SqsTaskQueue
+    from shared.usecases.reconcile import ReconcileDeps
+
+    config = settings.read_config(settings.ReconcileConfig, environ)
+    telemetry = PowertoolsTelemetry("reconcile", config)
+    queue = SqsTaskQueue(AwsService("sqs", config.region, config.endpoint), config.tasks_queue_url)
+    tasks = PostgresTasks(Database(config.database_url))
+    return Reconcile(ReconcileDeps(tasks, queue, telemetry, config.stranded_after_seconds), telemetry)
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """What the handler of bury works with."""
+
+    deps: BuryDeps
+    telemetry: PowertoolsTelemetry
+
+
+def bury(environ: Mapping[str, str] = os.environ) -> Bury:
+    """Builds bury from the environment. Raises ConfigError."""
+    from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.deliveries import PostgresDeliveries
+    from shared.adapters.postgres.tasks import PostgresTasks
+    from shared.adapters.powertools import PowertoolsTelemetry
+    from shared.usecases.bury import BuryDeps
+
+    config = settings.read_config(settings.BuryConfig, environ)
+    telemetry = PowertoolsTelemetry("bury", config)
+    database = Database(config.database_url)
+    return Bury(BuryDeps(PostgresDeliveries(database), PostgresTasks(database), telemetry), telemetry)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDeps:
+    """What the API reads from."""
+
+    config: settings.ApiConfig
+    telemetry: PowertoolsTelemetry
+    reading: PostgresReading
+    cache: RedisCache
+    ping_queue: Callable[[], None]
+
+
+def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
+    """Builds the API from the environment. Raises ConfigError."""
+    from shared.adapters.aws import AwsService
+    from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.reading import PostgresReading
+    from shared.adapters.powertools import PowertoolsTelemetry
+    from shared.adapters.redis import RedisCache
+    from shared.adapters.sqs import SqsTaskQueue
+
+    config = settings.read_config(settings.ApiConfig, environ)
+    queue = SqsTaskQueue(AwsService("sqs", config.region, config.endpoint), config.tasks_queue_url)
+    return ApiDeps(
+        config,
+        PowertoolsTelemetry("api", config),
+        PostgresReading(Database(config.database_url)),
+        RedisCache(config.redis_url),
+        queue.ping,
+    )
+
+
+def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
+    """Builds migrate from the environment: brings schema and default workflows up to date. Raises ConfigError."""
+    from pathlib import Path
+
+    from alembic.command import upgrade
+    from alembic.config import Config
+
+    from shared import sql
+    from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.deliveries import put_workflows
+    from shared.adapters.workflow_files import read_default_workflows
+
+    config = settings.read_config(settings.MigrateConfig, environ)
+
+    def run() -> list[str]:
+        alembic = Config()
+        alembic.set_main_option("script_location", str(Path(sql.__file__).parent / "migrations"))
+        upgrade(alembic, "head")
+        workflows = read_default_workflows()
+        database = Database(config.database_url)
+        put_workflows(database, workflows, origin="default")
+        database.close()
+        return [workflow.name for workflow in workflows]
+
+    return run

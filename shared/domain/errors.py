@@ -1,0 +1,49 @@
+"""Errors, named by what the caller must do about them."""
+
+
+class Refused(Exception):
+    """A request is answered with ``status`` and goes no further.
+
+    Attributes:
+        status: the HTTP status code.
+        code: a stable word for programs, also the metric's dimension (``bad_signature``).
+        message: what is wrong and how to mend it, for a person.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Transient(Exception):
+    """It did not work now and may later: try again.
+
+    Attributes:
+        after_seconds: how long the other side asked us to wait, or None.
+    """
+
+    def __init__(self, reason: str, after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_seconds = after_seconds
+
+
+class Limited(Transient):
+    """The upstream's budget is spent: wait, without spending an attempt.
+
+    Attributes:
+        upstream: who limits us, ``github`` or ``codegen``.
+    """
+
+    def __init__(self, upstream: str, reason: str, after_seconds: float) -> None:
+        super().__init__(reason, after_seconds)
+        self.upstream = upstream
+
+
+class OutcomeUnknown(Transient):
+    """A write was sent and no answer came: it may have been applied, so look before writing again."""
+
+
+class Permanent(Exception):
+    """It will never work as it stands: give up, with the reason."""

@@ -1,0 +1,274 @@
+"""Execute: claim one attempt of a task, act, record what it came to, and go on.
+
+At most once per intent: what is about to be written is recorded first. An attempt that finds such a record
+looks outside before it writes, and a lease keeps two workers from doing so at the same time.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from shared.domain.delivery import read_delivery
+from shared.domain.effect import Effect, Written
+from shared.domain.envelope import UnreadableEnvelope
+from shared.domain.errors import Limited, Permanent, Refused, Transient
+from shared.domain.retry import DeadLetter, Defer, describe, plan_retry
+from shared.domain.statuses import Status, move
+from shared.domain.task import AgentReport, ClaimedTask, Settlement
+from shared.domain.workflow import plan_course
+from shared.ports import Action, Agent, BodyStore, Halts, TaskQueue, TaskRecords, Telemetry, Templates
+from shared.usecases.route import read_body
+
+# SQS delays a message by at most 15 minutes; reconcile enqueues what is due later.
+MAX_DELAY_SECONDS = 900.0
+MAX_POLL_SECONDS = 300.0
+DEFAULT_AGENT_TIMEOUT_SECONDS = 2 * 3600
+
+
+class LeaseLost(Exception):
+    """Another worker has the task now: stop here, write nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long and how often.
+
+    Attributes:
+        lease_seconds: a worker that has not reported back after so long has lost the task.
+        write_seconds: the longest a single write takes; none is begun with less of the lease left.
+        agent_poll_seconds: until the first poll of an agent run; it doubles with each up to 5 minutes.
+        max_attempts: of a step that does not say otherwise.
+        retry_base_seconds: the delay after the first attempt.
+    """
+
+    lease_seconds: float = 90.0
+    write_seconds: float = 25.0
+    agent_poll_seconds: float = 30.0
+    max_attempts: int = 8
+    retry_base_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteDeps:
+    """What execute works with. An action's name begins with its upstream: ``github.comment``."""
+
+    records: TaskRecords
+    queue: TaskQueue
+    actions: Mapping[str, Action]
+    agents: Mapping[str, Agent]
+    templates: Templates
+    bodies: BodyStore
+    halts: Halts
+    telemetry: Telemetry
+    policy: Policy
+    new_id: Callable[[], str]
+    jitter: Callable[[], float]
+    clock: Callable[[], float]
+
+
+def execute(task_id: str, deps: ExecuteDeps) -> None:
+    """Makes one attempt of the task, or one poll of its agent run.
+
+    A task that is finished, not yet due or held by another worker is passed over: its message has done its work.
+
+    Raises:
+        Transient: when the database cannot be reached: the message is to be kept.
+    """
+    task = deps.records.claim_task(task_id, deps.policy.lease_seconds)
+    if task is None:
+        deps.telemetry.count("tasks_passed_over")
+        return
+    started = deps.clock()
+    try:
+        settlement = _poll(task, deps) if task.is_waiting else _act(task, deps, started)
+    except LeaseLost:
+        settlement = None
+    except Exception as error:  # noqa: BLE001 - the one place where every fault becomes a recorded decision
+        settlement = _plan_again(task, error, deps)
+    created = None if settlement is None else deps.records.settle_task(task, settlement)
+    if settlement is None or created is None:
+        deps.telemetry.log("attempt.lost", level="WARNING", **task.ids)
+        return
+    _report(task, settlement, deps, deps.clock() - started)
+    _enqueue(task, settlement, list(created), deps)
+
+
+def _act(task: ClaimedTask, deps: ExecuteDeps, started: float) -> Settlement:
+    uses = task.step.uses
+    action = deps.actions.get(uses) or deps.agents.get(uses)
+    if action is None:
+        raise Permanent(f"there is no action {uses!r}")
+    if task.attempt > _max_attempts(task, deps):
+        raise Permanent(f"gave up: {task.attempt - 1} attempts did not report back")
+    written = None
+    if task.effect is None:
+        effect = Effect(deps.new_id(), uses, action.plan(_render(task, deps), _document(task, deps)))
+        if not deps.records.plan_effect(task, effect):
+            raise LeaseLost
+    else:
+        effect = task.effect
+        _heed_halt(uses, deps)
+        written = action.look_up(effect)
+    if written is None:
+        _heed_halt(uses, deps)
+        if deps.clock() - started + deps.policy.write_seconds > deps.policy.lease_seconds:
+            raise Transient("too little of the lease was left to write safely")
+        written = action.write(effect)
+    if uses in deps.agents:
+        return _wait(task, deps, written, _as_started(uses, written))
+    return _finish(task, Status.SUCCEEDED, written=written, outputs={"url": written.url, **written.outputs})
+
+
+def _as_started(uses: str, written: Written) -> AgentReport:
+    agent = uses.partition(".")[0]
+    return AgentReport(agent, written.external_id, str(written.outputs.get("status")), "working", written.url)
+
+
+def _poll(task: ClaimedTask, deps: ExecuteDeps) -> Settlement:
+    agent_run_id = task.agent_run_id
+    if agent_run_id is None:
+        raise Permanent("the task waits for an agent run that was never recorded")
+    timeout_seconds = task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS
+    _heed_halt(task.step.uses, deps)
+    report = deps.agents[task.step.uses].read(agent_run_id)
+    if report.phase == "working":
+        if task.agent_age_seconds < timeout_seconds:
+            return _wait(task, deps, None, report)
+        reason = f"the agent run did not end within {timeout_seconds} seconds (it says {report.status})"
+        return _finish(task, Status.FAILED, reason=reason, agent_run=report, outputs=_outputs(report))
+    if report.phase == "succeeded":
+        return _finish(task, Status.SUCCEEDED, agent_run=report, outputs=_outputs(report))
+    reason = f"the agent run ended as {report.status}"
+    return _finish(task, Status.FAILED, reason=reason, agent_run=report, outputs=_outputs(report))
+
+
+def _outputs(report: AgentReport) -> dict[str, Any]:
+    return {
+        "agent_run_id": report.agent_run_id,
+        "url": report.url,
+        "result": report.result,
+        "summary": report.summary,
+        "pull_requests": list(report.pull_requests),
+    }
+
+
+def _wait(task: ClaimedTask, deps: ExecuteDeps, written: Written | None, report: AgentReport) -> Settlement:
+    delay = min(deps.policy.agent_poll_seconds * 2**task.poll_count, MAX_POLL_SECONDS)
+    return Settlement(
+        Status.WAITING,
+        outcome=None if task.is_waiting else "succeeded",
+        delay_seconds=delay,
+        is_enqueued=True,
+        written=written,
+        agent_run=report,
+    )
+
+
+def _finish(
+    task: ClaimedTask,
+    status: Status,
+    *,
+    reason: str | None = None,
+    written: Written | None = None,
+    agent_run: AgentReport | None = None,
+    outputs: Mapping[str, Any] | None = None,
+) -> Settlement:
+    move(Status.WAITING if task.is_waiting else Status.RUNNING, status)
+    outcomes = {each.position: each.status for each in task.earlier} | {task.position: status}
+    return Settlement(
+        status,
+        course=plan_course(task.workflow, outcomes),
+        outcome=None if task.is_waiting else ("dead" if status is Status.DEAD else "succeeded"),
+        reason=reason,
+        written=written,
+        agent_run=agent_run,
+        outputs=outputs,
+    )
+
+
+def _plan_again(task: ClaimedTask, error: Exception, deps: ExecuteDeps) -> Settlement:
+    """Turns what went wrong into what happens next; a fault of the database itself goes up to the queue."""
+    if isinstance(error, Limited):
+        deps.halts.halt(error.upstream, error.after_seconds or deps.policy.retry_base_seconds)
+    # A poll is no attempt: only the agent run's own deadline ends the waiting.
+    attempt = 1 if task.is_waiting else task.attempt
+    max_attempts = attempt + 1 if task.is_waiting else _max_attempts(task, deps)
+    decision = plan_retry(
+        error,
+        attempt,
+        max_attempts=max_attempts,
+        base_seconds=deps.policy.retry_base_seconds,
+        jitter=deps.jitter(),
+    )
+    if isinstance(decision, DeadLetter):
+        return _finish(task, Status.DEAD, reason=decision.reason)
+    if task.is_waiting and task.agent_age_seconds >= (task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS):
+        return _finish(task, Status.DEAD, reason=f"the agent run could not be followed: {describe(error)}")
+    status = Status.WAITING if task.is_waiting else Status.QUEUED
+    outcome = None if task.is_waiting else ("deferred" if isinstance(decision, Defer) else "retried")
+    return Settlement(
+        status,
+        outcome=outcome,  # type: ignore[arg-type] # one of the two literals just above
+        reason=describe(error),
+        delay_seconds=decision.seconds,
+        is_enqueued=decision.seconds <= MAX_DELAY_SECONDS,
+    )
+
+
+def _max_attempts(task: ClaimedTask, deps: ExecuteDeps) -> int:
+    return task.step.retry.max_attempts if task.step.retry is not None else deps.policy.max_attempts
+
+
+def _heed_halt(uses: str, deps: ExecuteDeps) -> None:
+    upstream = uses.partition(".")[0]
+    seconds = deps.halts.halted_seconds(upstream)
+    if seconds > 0:
+        raise Limited(upstream, f"{upstream} asked to wait", seconds)
+
+
+def _document(task: ClaimedTask, deps: ExecuteDeps) -> dict[str, Any]:
+    try:
+        return read_delivery(task.envelope, read_body(task.envelope, deps.bodies)).document
+    except (UnreadableEnvelope, Refused) as error:
+        raise Permanent(f"the delivery's body cannot be read: {error}") from error
+
+
+def _render(task: ClaimedTask, deps: ExecuteDeps) -> dict[str, Any]:
+    steps = {each.step: {**each.outputs, "status": each.status.value, "error": each.reason} for each in task.earlier}
+    run = {"id": task.run_id, "workflow": task.workflow.name}
+    return deps.templates.render(task.step.arguments, {**_document(task, deps), "steps": steps, "run": run})
+
+
+def _report(task: ClaimedTask, settlement: Settlement, deps: ExecuteDeps, seconds: float) -> None:
+    telemetry = deps.telemetry
+    ids = task.ids
+    if settlement.reason is not None:
+        ids["reason"] = settlement.reason
+    if settlement.written is not None:
+        ids |= {"effect_url": settlement.written.url, "external_id": settlement.written.external_id}
+    if settlement.outcome is not None:
+        telemetry.count(f"attempts_{settlement.outcome}")
+        telemetry.count("attempt_seconds", seconds)
+    if settlement.status in {Status.QUEUED, Status.WAITING}:
+        message = "attempt.failed" if settlement.status is Status.QUEUED else "task.waited"
+        level = "WARNING" if settlement.status is Status.QUEUED else "INFO"
+        telemetry.log(message, level=level, **ids, retry_in=round(settlement.delay_seconds, 1))
+        return
+    level = "ERROR" if settlement.status is Status.DEAD else "INFO"
+    telemetry.count(f"tasks_{settlement.status.value}")
+    telemetry.log(f"task.{settlement.status.value}", level=level, **ids)
+    if settlement.course is not None and settlement.course.position is None:
+        telemetry.count(f"runs_{settlement.course.status.value}")
+        telemetry.log(f"run.{settlement.course.status.value}", level=level, **ids)
+
+
+def _enqueue(task: ClaimedTask, settlement: Settlement, created: list[str], deps: ExecuteDeps) -> None:
+    try:
+        if created:
+            deps.queue.send(created)
+        if settlement.is_enqueued:
+            deps.queue.send([task.task_id], ceil(settlement.delay_seconds))
+    except (Transient, Permanent) as error:
+        # The truth is in the database: reconcile sends what a worker could not.
+        deps.telemetry.log("task.stranded", level="WARNING", **task.ids, reason=str(error))

@@ -1,0 +1,1 @@
+"""The default workflows that ship with the bundle."""
