@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from shared import ports
     from shared.adapters.github.authorization import Authorization
-    from shared.adapters.postgres.reading import PostgresReading
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.usecases.bury import BuryDeps
@@ -228,8 +227,8 @@ class ApiDeps:
 
     config: settings.ApiConfig
     telemetry: PowertoolsTelemetry
-    reading: PostgresReading
-    cache: RedisCache
+    reading: ports.Reading
+    is_cache_up: Callable[[], bool]
     ping_queue: Callable[[], None]
 
 
@@ -248,7 +247,7 @@ def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
         config,
         PowertoolsTelemetry("api", config),
         PostgresReading(Database(config.database_url)),
-        RedisCache(config.redis_url),
+        RedisCache(config.redis_url).is_up,
         queue.ping,
     )
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 from shared.domain.delivery import Delivery
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import Envelope
+from shared.domain.page import Page
 from shared.domain.task import AgentReport, ClaimedTask, Settlement
 from shared.domain.workflow import Verdict, Workflow
 
@@ -145,3 +147,22 @@ class Halts(Protocol):
 
     def halt(self, upstream: str, seconds: float) -> None:
         """Halts every worker's requests to ``upstream``."""
+
+
+class Reading(Protocol):
+    """What the API shows, as JSON. Every method raises Transient when the database cannot be reached."""
+
+    def read_delivery(self, source: str, delivery_id: UUID) -> dict[str, Any] | None:
+        """Returns the delivery with its verdicts, runs, tasks, attempts and effects."""
+
+    def read_run(self, run_id: UUID) -> dict[str, Any] | None:
+        """Returns the run with its tasks."""
+
+    def list_deliveries(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
+        """Returns deliveries by ``filters``, absent ones being None. Raises BadCursor."""
+
+    def list_tasks(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
+        """Returns tasks by ``filters``, absent ones being None. Raises BadCursor."""
+
+    def ping(self) -> None:
+        """Asks the database for a sign of life."""

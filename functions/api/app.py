@@ -14,9 +14,9 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from shared.adapters.postgres.reading import BadCursor, Page
 from shared.bootstrap import ApiDeps
 from shared.domain.errors import Permanent, Transient
+from shared.domain.page import BadCursor, Page
 from shared.domain.statuses import Status
 
 _bearer = HTTPBearer(auto_error=False, description="The API token (API_TOKEN)")
@@ -62,7 +62,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
             return JSONResponse({"status": "ok"})
         checks = {
             "database": _is_up(reading.ping),
-            "cache": deps.cache.is_up(),
+            "cache": deps.is_cache_up(),
             "queue": _is_up(deps.ping_queue),
         }
         is_well = all(checks.values())

@@ -16,11 +16,10 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     queue = event["Records"][0]["eventSourceARN"].rpartition(":")[2] if event["Records"] else ""
 
     def process(message: Message) -> bool:
-        try:
-            bury(message.id, queue, message.body, message.receive_count, _bury.deps)
-        except Transient as error:
-            _bury.telemetry.log("letter.kept", level="WARNING", message_id=message.id, reason=str(error))
-            return False
+        bury(message.id, queue, message.body, message.receive_count, _bury.deps)
         return True
 
-    return process_in_order(read_messages(event), process).response
+    def keep(error: Transient) -> None:
+        _bury.telemetry.log("letters.kept", level="WARNING", reason=str(error))
+
+    return process_in_order(read_messages(event), process, keep).response

@@ -15,7 +15,7 @@ _telemetry = _execute.telemetry
 @_telemetry.observe
 def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Makes one attempt of each task of the batch."""
-    result = process_in_order(read_messages(event), _process)
+    result = process_in_order(read_messages(event), _process, _keep)
     if result.failed:
         try:
             handles = [message.receipt_handle for message in result.failed]
@@ -29,10 +29,14 @@ def _process(message: Message) -> bool:
     try:
         task_id = json.loads(message.body)["task_id"]
         execute(task_id, _execute.deps)
-    except Transient as error:
-        _telemetry.log("task.kept", level="WARNING", message_id=message.id, reason=str(error))
-        return False
+    except Transient:
+        raise
     except Exception:  # noqa: BLE001 - the message stays in its queue, and after 20 receipts bury has it
         _telemetry.exception("task.crashed", message_id=message.id)
         return False
     return True
+
+
+def _keep(error: Transient) -> None:
+    _telemetry.count("execute_halts")
+    _telemetry.log("tasks.kept", level="WARNING", reason=str(error))

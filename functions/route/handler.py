@@ -16,7 +16,7 @@ _telemetry = _route.telemetry
 def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Routes each delivery of the batch; sends the first tasks of all of them once they are committed."""
     task_ids: list[str] = []
-    result = process_in_order(read_messages(event), lambda message: _process(message, task_ids))
+    result = process_in_order(read_messages(event), lambda message: _process(message, task_ids), _keep)
     try:
         if task_ids:
             _route.tasks.send(task_ids)
@@ -35,22 +35,20 @@ def _process(message: Message, task_ids: list[str]) -> bool:
     try:
         envelope = decode_envelope(message.body)
         task_ids += route(envelope, _route.deps)
-    except (Transient, UnreadableEnvelope) as error:
-        # An envelope of a newer version is for the code that is being deployed; after 20 receipts bury has it.
-        _telemetry.count("route_retries")
+    except UnreadableEnvelope as error:
+        # A newer version's envelope is for the code that is being deployed; after 20 receipts bury has it.
         _telemetry.log("delivery.kept", level="WARNING", message_id=message.id, reason=str(error))
         return False
+    except Transient:
+        raise
     except Exception as error:  # noqa: BLE001 - a bug must neither lose the delivery nor hold up its subject for ever
         _telemetry.exception("delivery.failed", message_id=message.id, receive_count=message.receive_count)
         if envelope is None or message.receive_count < MAX_UNFORESEEN:
             return False
-        return _bury(envelope, f"{type(error).__name__}: {error}")
+        bury_delivery(envelope, f"{type(error).__name__}: {error}", _route.deps.records, _telemetry)
     return True
 
 
-def _bury(envelope: Envelope, reason: str) -> bool:
-    try:
-        bury_delivery(envelope, reason, _route.deps.records, _telemetry)
-    except Transient:
-        return False
-    return True
+def _keep(error: Transient) -> None:
+    _telemetry.count("route_halts")
+    _telemetry.log("deliveries.kept", level="WARNING", reason=str(error))

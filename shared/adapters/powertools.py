@@ -32,7 +32,14 @@ class PowertoolsTelemetry:
     def __init__(self, function: str, config: ObservabilityConfig) -> None:
         self._function = function
         self._config = config
-        self._logger = Logger(service=function, level=config.log_level, utc=True, json_serializer=_serialize)
+        self._logger = Logger(
+            service=function,
+            level=config.log_level,
+            utc=True,
+            use_rfc3339=True,
+            location=None,  # the message names what happened; where in the code is a matter of seconds to find
+            json_serializer=_serialize,
+        )
         self._invocation = threading.local()
 
     def log(self, message: str, level: str = "INFO", **fields: object) -> None:
@@ -48,7 +55,7 @@ class PowertoolsTelemetry:
 
     def exception(self, message: str, **fields: object) -> None:
         """Writes a line with the traceback of the error that is being handled."""
-        self._logger.error(message, exc_info=True, extra=fields)
+        self._logger.exception(message, extra=fields)  # noqa: LOG004 - called while an error is being handled
 
     def observe(self, handler: Handler[Answer]) -> Handler[Answer]:
         """Returns ``handler`` with its metrics written at its end, and traced when tracing is on."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.domain.errors import Transient
+
 # A message that is given back returns after 2, 4, 8 ... seconds: an outage of an hour is waited out within
 # the 20 receipts that the queue allows before the dead-letter queue.
 MAX_GIVE_BACK_SECONDS = 300
@@ -59,18 +61,28 @@ def read_messages(event: Mapping[str, Any]) -> list[Message]:
     ]
 
 
-def process_in_order(messages: Sequence[Message], process: Callable[[Message], bool]) -> BatchResult:
+def process_in_order(
+    messages: Sequence[Message], process: Callable[[Message], bool], on_halt: Callable[[Transient], None]
+) -> BatchResult:
     """Processes the messages one by one; ``process`` returns False for one that is to come again.
 
     In a FIFO queue everything behind a failed message of its group fails with it, untouched: the order of a
-    subject is kept whatever happens.
+    subject is kept whatever happens. When ``process`` raises Transient, what all messages need is away:
+    ``on_halt`` is told, and the rest of the batch comes again without being tried against it one by one.
     """
     result = BatchResult()
     blocked: set[str] = set()
-    for message in messages:
+    for index, message in enumerate(messages):
         if message.group is not None and message.group in blocked:
             result.failed.append(message)
-        elif not process(message):
+            continue
+        try:
+            is_done = process(message)
+        except Transient as error:
+            on_halt(error)
+            result.failed += messages[index:]
+            break
+        if not is_done:
             result.failed.append(message)
             if message.group is not None:
                 blocked.add(message.group)

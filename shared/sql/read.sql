@@ -1,10 +1,10 @@
 -- name: read_delivery
-select jsonb_build_object(
+select json_build_object(
     'delivery_id', delivery_id, 'source', source, 'generation', generation, 'event', event, 'action', action,
     'subject', subject, 'repository', repository, 'sender', sender, 'status', status, 'reason', reason,
     'received_at', received_at, 'routed_at', routed_at, 'duplicate_count', duplicate_count,
     'verdicts', coalesce((select answers from verdicts where delivery_key = deliveries.key), '[]'),
-    'runs', coalesce((select jsonb_agg(run_document(runs) order by runs.id) from runs
+    'runs', coalesce((select json_agg(run_document(runs) order by runs.id) from runs
         where runs.delivery_key = deliveries.key), '[]')) as document
 from deliveries
 where source = %(source)s and delivery_id = %(delivery_id)s
@@ -12,13 +12,13 @@ order by generation desc
 limit 1
 
 -- name: read_run
-select run_document(runs) || jsonb_build_object('delivery_id', deliveries.delivery_id, 'source', deliveries.source)
-    as document
+select json_build_object('delivery_id', deliveries.delivery_id, 'source', deliveries.source) as context,
+    run_document(runs) as document
 from runs join deliveries on deliveries.key = runs.delivery_key
 where runs.id = %(run_id)s
 
 -- name: list_deliveries
-select key, jsonb_build_object(
+select key, json_build_object(
     'delivery_id', delivery_id, 'source', source, 'event', event, 'action', action, 'subject', subject,
     'repository', repository, 'sender', sender, 'status', status, 'reason', reason, 'received_at', received_at,
     'duplicate_count', duplicate_count) as document, received_at as at
@@ -28,8 +28,9 @@ order by received_at desc, key desc
 limit %(limit)s
 
 -- name: list_tasks
-select tasks.id as key, task_document(tasks) || jsonb_build_object('run_id', tasks.run_id, 'workflow', runs.workflow,
-    'subject', runs.subject, 'delivery_id', deliveries.delivery_id) as document, tasks.created_at as at
+select tasks.id as key, tasks.created_at as at, task_document(tasks) as document,
+    json_build_object('run_id', tasks.run_id, 'workflow', runs.workflow, 'subject', runs.subject,
+        'delivery_id', deliveries.delivery_id) as context
 from tasks
 join runs on runs.id = tasks.run_id
 join deliveries on deliveries.key = runs.delivery_key

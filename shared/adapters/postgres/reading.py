@@ -1,13 +1,11 @@
 """What the API shows, read in one statement each."""
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from shared.adapters.postgres.database import Database
+from shared.domain.page import Page, Place, read_cursor
 from shared.sql import read_queries
 
 # Filter -> condition; only those that are asked for become part of the statement, so that each has its plan.
@@ -31,19 +29,8 @@ _TASK_FILTERS = {
 }
 
 
-class BadCursor(ValueError):
-    """The cursor is none that a page of this API ended with."""
-
-
-class Page(NamedTuple):
-    """Some of a list, newest first; ``next_cursor`` is None on the last page."""
-
-    items: list[dict[str, Any]]
-    next_cursor: str | None
-
-
 class PostgresReading:
-    """Reads deliveries, runs and tasks. Every method raises Transient when the database cannot be reached."""
+    """See ``shared.ports.Reading``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -57,7 +44,7 @@ class PostgresReading:
     def read_run(self, run_id: UUID) -> dict[str, Any] | None:
         """Returns the run with its tasks."""
         rows = self._database.fetch(self._queries["read_run"], {"run_id": run_id})
-        return rows[0]["document"] if rows else None
+        return {**rows[0]["context"], **rows[0]["document"]} if rows else None
 
     def list_deliveries(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
         """Returns deliveries by ``filters``, absent ones being None. Raises BadCursor."""
@@ -89,22 +76,10 @@ class PostgresReading:
         conditions = [known[name] for name in given]
         parameters: dict[str, Any] = {**given, "limit": limit + 1}
         if cursor is not None:
-            parameters["at"], parameters["key"] = _read_cursor(cursor)
+            parameters["at"], parameters["key"] = read_cursor(cursor)
             conditions.append(f"{place} < (%(at)s, %(key)s)")
         text = self._queries[query].replace("{conditions}", " and ".join(conditions) or "true")
         rows = self._database.fetch(text, parameters)
-        items = [row["document"] for row in rows[:limit]]
+        items = [{**row.get("context", {}), **row["document"]} for row in rows[:limit]]
         last = rows[limit - 1] if len(rows) > limit else None
-        return Page(items, None if last is None else _write_cursor(last["at"], last["key"]))
-
-
-def _write_cursor(at: datetime, key: UUID) -> str:
-    return urlsafe_b64encode(json.dumps([at.isoformat(), str(key)]).encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        at, key = json.loads(urlsafe_b64decode(cursor))
-        return datetime.fromisoformat(at), UUID(key)
-    except (ValueError, TypeError, AttributeError):
-        raise BadCursor("the cursor is not one that a page of this list ended with") from None
+        return Page(items, None if last is None else Place(last["at"], last["key"]).write_cursor())

@@ -142,32 +142,32 @@ create table dead_letters (
 );
 
 -- How a task and a run are shown, the same wherever they are.
-create function task_document(task tasks) returns jsonb language sql stable as $$
-    select jsonb_build_object(
+create function task_document(task tasks) returns json language sql stable as $$
+    select json_build_object(
         'task_id', task.id, 'position', task.position, 'step', task.step, 'uses', task.uses,
         'status', task.status, 'reason', task.reason, 'attempt_count', task.attempt_count,
         'next_attempt_at', case when task.finished_at is null then task.next_attempt_at end,
         'created_at', task.created_at, 'finished_at', task.finished_at, 'outputs', task.outputs,
         'attempts', coalesce((
-            select jsonb_agg(jsonb_build_object('attempt', number, 'started_at', started_at,
+            select json_agg(json_build_object('attempt', number, 'started_at', started_at,
                 'finished_at', finished_at, 'outcome', outcome, 'error', error,
                 'retry_in_seconds', retry_in_seconds) order by number)
             from attempts where task_id = task.id), '[]'),
         'effects', coalesce((
-            select jsonb_agg(jsonb_build_object('effect_id', id, 'kind', kind, 'status', status, 'url', url,
+            select json_agg(json_build_object('effect_id', id, 'kind', kind, 'status', status, 'url', url,
                 'external_id', external_id, 'planned_at', planned_at, 'done_at', done_at))
             from effects where task_id = task.id), '[]'),
         'agent_runs', coalesce((
-            select jsonb_agg(jsonb_build_object('agent', agent, 'agent_run_id', agent_run_id, 'status', status,
+            select json_agg(json_build_object('agent', agent, 'agent_run_id', agent_run_id, 'status', status,
                 'url', url, 'result', result, 'summary', summary, 'pull_requests', pull_requests,
                 'poll_count', poll_count, 'created_at', created_at, 'finished_at', finished_at))
             from agent_runs where task_id = task.id), '[]'))
 $$;
 
-create function run_document(run runs) returns jsonb language sql stable as $$
-    select jsonb_build_object(
+create function run_document(run runs) returns json language sql stable as $$
+    select json_build_object(
         'run_id', run.id, 'workflow', run.workflow, 'version', run.version, 'subject', run.subject,
         'status', run.status, 'reason', run.reason, 'created_at', run.created_at, 'finished_at', run.finished_at,
-        'tasks', coalesce((select jsonb_agg(task_document(tasks) order by tasks.position)
+        'tasks', coalesce((select json_agg(task_document(tasks) order by tasks.position)
             from tasks where tasks.run_id = run.id), '[]'))
 $$;

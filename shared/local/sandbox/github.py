@@ -1,0 +1,84 @@
+"""The sandbox GitHub: api.github.com and, at the same address, the pages its objects link to."""
+
+import secrets
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from shared.local.sandbox import faults, github_app, github_comments, github_commits, github_state, recorder
+from shared.local.sandbox.answers import JsonAnswer, answer_invalid_request
+from shared.local.sandbox.control import build_control_router
+from shared.local.sandbox.github_errors import (
+    GitHubError,
+    MissingUserAgent,
+    answer_github_error,
+    answer_missing_user_agent,
+    answer_not_found,
+    write_error,
+)
+from shared.local.sandbox.github_objects import build_comment, build_status
+from shared.local.sandbox.github_request import Name, Number, State
+from shared.local.sandbox.pages import show_page
+from shared.local.sandbox.store import Store
+
+pages = APIRouter()
+
+
+@pages.get("/{owner}/{repo}/issues/{number}")
+@pages.get("/{owner}/{repo}/pull/{number}")
+async def show_issue(name: Name, number: Number, state: State) -> Response:
+    """Shows an issue's or pull request's comments to a person."""
+    comments = [build_comment(state.base_url, row) for row in state.list_comments(name, number)]
+    title = f"{name.owner}/{name.repo}#{number}"
+    return show_page("comments", service="GitHub", title=title, comments=comments)
+
+
+@pages.get("/{owner}/{repo}/commit/{sha}")
+async def show_commit(name: Name, sha: str, state: State) -> Response:
+    """Shows a commit's statuses to a person."""
+    statuses = [build_status(state.base_url, row) for row in state.list_latest_statuses(name, sha)]
+    title = f"{name.owner}/{name.repo}@{sha}"
+    return show_page("statuses", service="GitHub", title=title, statuses=statuses)
+
+
+async def _answer_invalid(request: Request, error: RequestValidationError) -> JsonAnswer:
+    """Answers for a value in a path that GitHub would not find anything under."""
+    if request.url.path.startswith("/_"):
+        return await answer_invalid_request(request, error)
+    return await answer_not_found(request, error)
+
+
+def build_server(state_directory: Path, base_url: str) -> ASGIApp:
+    """Returns the server; its links begin with the base URL."""
+    store = Store(state_directory / "sandbox-github.sqlite3", recorder.SCHEMA + faults.SCHEMA + github_state.SCHEMA)
+    fault_list = faults.FaultList(store)
+    state = github_state.GitHubState(store, base_url)
+
+    app = FastAPI(
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            404: answer_not_found,
+            405: answer_not_found,
+            GitHubError: answer_github_error,
+            MissingUserAgent: answer_missing_user_agent,
+            RequestValidationError: _answer_invalid,
+        },
+    )
+    app.state.github = state
+    app.include_router(build_control_router(store, fault_list))
+    for router in (github_comments.router, github_commits.router, github_app.router, pages):
+        app.include_router(router)
+
+    def list_headers(path: str) -> dict[str, str]:
+        if path != "/rate_limit":
+            state.rate.spend_request()
+        figures = {f"x-ratelimit-{name}": str(value) for name, value in state.rate.read_figures().items()}
+        request_id = ":".join(secrets.token_hex(4).upper() for _ in range(4))
+        return {**figures, "x-ratelimit-resource": "core", "x-github-request-id": request_id}
+
+    return recorder.Recorder(app, store=store, faults=fault_list, write_error=write_error, list_headers=list_headers)

@@ -1,0 +1,82 @@
+"""The pages that the sandbox's links lead to, for a person in a browser."""
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from starlette.responses import HTMLResponse
+
+_LAYOUT = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
+article { border: 1px solid #8888; border-radius: 6px; padding: .5rem 1rem; margin: 1rem 0; }
+article:target { outline: 2px solid #4078c0; }
+header, small { opacity: .75; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }
+</style>
+</head>
+<body>
+<p><small>{{ service }} sandbox on this machine: nothing here was sent anywhere.</small></p>
+<h1>{{ title }}</h1>
+{% block content %}{% endblock %}
+</body>
+</html>
+"""
+
+_COMMENTS = """{% extends "layout" %}{% block content %}
+{% for comment in comments %}
+<article id="issuecomment-{{ comment.id }}">
+<header><b>{{ comment.user.login }}</b> commented at <time>{{ comment.created_at }}</time>
+{%- if comment.updated_at != comment.created_at %}, edited at <time>{{ comment.updated_at }}</time>{% endif %}
+</header>
+<pre>{{ comment.body }}</pre>
+</article>
+{% else %}<p>No comments yet.</p>
+{% endfor %}
+{% endblock %}
+"""
+
+_STATUSES = """{% extends "layout" %}{% block content %}
+{% for status in statuses %}
+<article>
+<header><b>{{ status.context }}</b>: {{ status.state }} at <time>{{ status.created_at }}</time></header>
+<pre>{{ status.description or "" }}</pre>
+{% if (status.target_url or "").startswith(("http://", "https://")) %}
+<a href="{{ status.target_url }}" rel="noreferrer">Details</a>
+{% endif %}
+</article>
+{% else %}<p>No statuses yet.</p>
+{% endfor %}
+{% endblock %}
+"""
+
+_RUN = """{% extends "layout" %}{% block content %}
+<p>Status <b>{{ run.status }}</b>, created at <time>{{ run.created_at }}</time>
+in organization {{ run.organization_id }}.</p>
+<h2>Prompt</h2>
+<article><pre>{{ prompt }}</pre></article>
+<h2>Result</h2>
+<article><pre>{{ run.result or "None yet." }}</pre></article>
+<h2>Metadata</h2>
+<article><pre>{{ run.metadata | tojson(indent=2) }}</pre></article>
+{% endblock %}
+"""
+
+_templates = Environment(
+    loader=DictLoader({"layout": _LAYOUT, "comments": _COMMENTS, "statuses": _STATUSES, "run": _RUN}),
+    autoescape=True,
+    undefined=StrictUndefined,
+)
+
+
+def show_page(template: str, **values: object) -> HTMLResponse:
+    """Returns a page: ``comments``, ``statuses`` or ``run``; everything in it is escaped."""
+    text = _templates.get_template(template).render(**values)
+    return HTMLResponse(
+        # Text from outside may hold what UTF-8 cannot carry.
+        text.encode("utf-8", "replace"),
+        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+    )
