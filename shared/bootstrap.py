@@ -76,6 +76,7 @@ class Route:
 def route(environ: Mapping[str, str] = os.environ) -> Route:
     """Builds route from the environment. Raises ConfigError."""
     from shared.adapters.aws import AwsService
+    from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries
     from shared.adapters.powertools import PowertoolsTelemetry
@@ -83,7 +84,7 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
     from shared.usecases.route import RouteDeps
 
-    config = settings.read_config(settings.RouteConfig, environ)
+    config = settings.read_config(settings.RouteConfig, read_managed(environ))
     telemetry = PowertoolsTelemetry("route", config)
     database = Database(config.database_url)
     sqs = AwsService("sqs", config.region, config.endpoint)
@@ -109,6 +110,7 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import uuid
 
     from shared.adapters.aws import AwsService
+    from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
@@ -118,7 +120,7 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     from shared.adapters.templates import JinjaTemplates
     from shared.usecases.execute import ExecuteDeps, Policy
 
-    config = settings.read_config(settings.ExecuteConfig, environ)
+    config = settings.read_config(settings.ExecuteConfig, read_managed(environ))
     telemetry = PowertoolsTelemetry("execute", config)
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
@@ -186,13 +188,14 @@ class Reconcile:
 def reconcile(environ: Mapping[str, str] = os.environ) -> Reconcile:
     """Builds reconcile from the environment. Raises ConfigError."""
     from shared.adapters.aws import AwsService
+    from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.sqs import SqsTaskQueue
     from shared.usecases.reconcile import ReconcileDeps
 
-    config = settings.read_config(settings.ReconcileConfig, environ)
+    config = settings.read_config(settings.ReconcileConfig, read_managed(environ))
     telemetry = PowertoolsTelemetry("reconcile", config)
     queue = SqsTaskQueue(AwsService("sqs", config.region, config.endpoint), config.tasks_queue_url)
     tasks = PostgresTasks(Database(config.database_url))
@@ -209,13 +212,14 @@ class Bury:
 
 def bury(environ: Mapping[str, str] = os.environ) -> Bury:
     """Builds bury from the environment. Raises ConfigError."""
+    from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.deliveries import PostgresDeliveries
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.usecases.bury import BuryDeps
 
-    config = settings.read_config(settings.BuryConfig, environ)
+    config = settings.read_config(settings.BuryConfig, read_managed(environ))
     telemetry = PowertoolsTelemetry("bury", config)
     database = Database(config.database_url)
     return Bury(BuryDeps(PostgresDeliveries(database), PostgresTasks(database), telemetry), telemetry)
@@ -235,13 +239,14 @@ class ApiDeps:
 def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
     """Builds the API from the environment. Raises ConfigError."""
     from shared.adapters.aws import AwsService
+    from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.reading import PostgresReading
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.adapters.sqs import SqsTaskQueue
 
-    config = settings.read_config(settings.ApiConfig, environ)
+    config = settings.read_config(settings.ApiConfig, read_managed(environ))
     queue = SqsTaskQueue(AwsService("sqs", config.region, config.endpoint), config.tasks_queue_url)
     return ApiDeps(
         config,
@@ -260,15 +265,17 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
     from alembic.config import Config
 
     from shared import sql
+    from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.deliveries import put_workflows
     from shared.adapters.workflow_files import read_default_workflows
 
-    config = settings.read_config(settings.MigrateConfig, environ)
+    config = settings.read_config(settings.MigrateConfig, read_managed(environ))
 
     def run() -> list[str]:
         alembic = Config()
         alembic.set_main_option("script_location", str(Path(sql.__file__).parent / "migrations"))
+        alembic.attributes["database_url"] = config.database_url
         upgrade(alembic, "head")
         workflows = read_default_workflows()
         database = Database(config.database_url)

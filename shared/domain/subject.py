@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_KEY_CHARACTERS = 512
+# An index holds the name, and no row of an index is longer than a third of a page. GitHub's own limit is 140.
+MAX_REPOSITORY_CHARACTERS = 255
 
 # What a payload is about when it holds one of these, best first; each carries a `number`.
 _NUMBERED = ("pull_request", "issue", "discussion")
@@ -35,6 +37,7 @@ def derive_subject(event: str, payload: Mapping[str, Any]) -> Subject:
     repository = _text(_object(payload, "repository"), "full_name")
     if repository is None:
         return Subject(_account(event, payload))
+    repository = repository[:MAX_REPOSITORY_CHARACTERS]
     number, sha, ref = _number(payload), _sha(payload), _ref(event, payload)
     if number is not None:
         key = f"{repository}#{number}"
@@ -60,6 +63,17 @@ def _text(value: Mapping[str, Any], name: str) -> str | None:
 def storable(text: str) -> str:
     """Returns ``text`` as a database column takes it: no NUL, no lone surrogate (real payloads carry both)."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def storable_json(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
+    """Returns a copy of JSON with every text as ``storable`` has it; jsonb refuses the same characters."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(str(name)): storable_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable_json(each) for each in value]
+    return value
 
 
 def _whole(value: Mapping[str, Any], name: str) -> int | None:

@@ -118,7 +118,7 @@ def run_demo(stack: Stack, console: Console, is_running: Callable[[], bool]) -> 
             if ended == len(acts):
                 break
             time.sleep(PAUSE_SECONDS)
-    console.print(_tabulate(acts, stack))
+    console.print(_tabulate(acts, stack, console))
     faults = [fault for act in acts if (fault := act.fault) is not None]
     return "; ".join(faults) or None
 
@@ -142,10 +142,10 @@ def _look(act: Act, stack: Stack, client: httpx.Client) -> None:
         act.document = answer.json()
 
 
-def _tabulate(acts: list[Act], stack: Stack) -> Table:
+def _tabulate(acts: list[Act], stack: Stack, console: Console) -> Table:
     table = Table(title="What became of each webhook", box=box.SIMPLE_HEAD, title_justify="left")
     for name in ("webhook", "delivery", "event", "subject", "workflow and verdict", "run", "effects"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=not console.is_terminal)
     for act in acts:
         answer = f"{act.answered} {act.answer}"
         if act.document is None:

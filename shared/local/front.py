@@ -108,6 +108,8 @@ class Front:
         except TimeoutError:
             _report("invocation.timed_out", function, {"request_id": context.aws_request_id})
             return _UNAVAILABLE
+        except asyncio.CancelledError:  # the front ends, and the handler has had the time it gets for that
+            return _UNAVAILABLE
 
     def close(self) -> None:
         """Ends the threads that are idle; those at work end with the process."""

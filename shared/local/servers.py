@@ -42,6 +42,7 @@ def plan_servers(
         PostgresUnavailable: If no Postgres can be run here.
         ValkeyUnavailable: If there is neither Valkey nor Redis.
     """
+    state_dir = state_dir.absolute()
     ports: list[int] = []
 
     def choose(name: str, setting: str) -> int:

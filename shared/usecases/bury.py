@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from uuid import UUID
 
 from shared.domain.envelope import UnreadableEnvelope, decode_envelope
 from shared.domain.subject import storable
@@ -39,7 +40,6 @@ def bury(message_id: str, queue: str, body: str, receive_count: int, deps: BuryD
 
 def _task_id(body: str) -> str | None:
     try:
-        message = json.loads(body)
-    except ValueError:
+        return str(UUID(json.loads(body)["task_id"]))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None
-    return message.get("task_id") if isinstance(message, dict) else None

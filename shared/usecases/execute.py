@@ -15,6 +15,7 @@ from shared.domain.envelope import UnreadableEnvelope
 from shared.domain.errors import Limited, Permanent, Refused, Transient
 from shared.domain.retry import DeadLetter, Defer, describe, plan_retry
 from shared.domain.statuses import Status, move
+from shared.domain.subject import storable_json
 from shared.domain.task import AgentReport, ClaimedTask, Settlement
 from shared.domain.workflow import plan_course
 from shared.ports import Action, Agent, BodyStore, Halts, TaskQueue, TaskRecords, Telemetry, Templates
@@ -103,7 +104,9 @@ def _act(task: ClaimedTask, deps: ExecuteDeps, started: float) -> Settlement:
         raise Permanent(f"gave up: {task.attempt - 1} attempts did not report back")
     written = None
     if task.effect is None:
-        effect = Effect(deps.new_id(), uses, action.plan(_render(task, deps), _document(task, deps)))
+        request = action.plan(_render(task, deps), _document(task, deps))
+        # As it is recorded, so that a later attempt writes exactly what this one does.
+        effect = Effect(deps.new_id(), uses, storable_json(request))
         if not deps.records.plan_effect(task, effect):
             raise LeaseLost
     else:

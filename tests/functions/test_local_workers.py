@@ -16,9 +16,10 @@ import pytest
 
 from shared.adapters.aws import AwsService
 from shared.adapters.sqs import SqsTaskQueue
-from shared.domain.batch import Message, process_in_order, read_messages
+from shared.domain.batch import Message, read_messages
 from shared.local.event_source import EventSource, Handler, find_failed_ids
 from shared.local.free_ports import choose_port
+from shared.local.lambda_context import LambdaContext
 from shared.local.queues import QueueUrls, create_bucket, create_queues, put_secret
 from shared.local.workers import Schedule, WorkersConfig, load_schedule, load_sources, run_workers
 from tests.support.ministack import CREDENTIALS, run_ministack
@@ -26,6 +27,8 @@ from tests.support.ministack import CREDENTIALS, run_ministack
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
 SECONDS = 30.0
+
+Client = Any  # boto3 makes its clients at run time
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,7 @@ def queues(endpoint: str, prefixes: Iterator[str]) -> QueueUrls:
 
 
 @contextlib.contextmanager
-def connect(service: str, endpoint: str) -> Iterator[Any]:
+def connect(service: str, endpoint: str) -> Iterator[Client]:
     client = boto3.session.Session(region_name=REGION).client(service, endpoint_url=endpoint)
     try:
         yield client
@@ -63,7 +66,7 @@ def connect(service: str, endpoint: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def sqs(endpoint: str) -> Iterator[Any]:
+def sqs(endpoint: str) -> Iterator[Client]:
     with connect("sqs", endpoint) as client:
         yield client
 
@@ -76,7 +79,7 @@ class Inbox:
         self._answer = answer
         self._lock = threading.Lock()
 
-    def __call__(self, event: dict[str, Any], context: Any) -> object:
+    def __call__(self, event: dict[str, Any], context: LambdaContext) -> object:
         assert context.get_remaining_time_in_millis() > 0
         with self._lock:
             self.records += event["Records"]
@@ -121,25 +124,25 @@ def work(endpoint: str, *sources: EventSource, schedules: tuple[Schedule, ...] =
     assert ended == [True]
 
 
-def count_messages(sqs: Any, queue_url: str) -> int:
+def count_messages(sqs: Client, queue_url: str) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
     return sum(int(found[name]) for name in names)
 
 
-def send_batch(sqs: Any, queue_url: str, bodies: list[str]) -> None:
+def send_batch(sqs: Client, queue_url: str, bodies: list[str]) -> None:
     entries = [{"Id": str(index), "MessageBody": body} for index, body in enumerate(bodies)]
     assert not sqs.send_message_batch(QueueUrl=queue_url, Entries=entries).get("Failed")
 
 
-def send_in_group(sqs: Any, queue_url: str, group: str, bodies: list[str]) -> None:
+def send_in_group(sqs: Client, queue_url: str, group: str, bodies: list[str]) -> None:
     for body in bodies:
         sqs.send_message(
             QueueUrl=queue_url, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=f"{group}-{body}"
         )
 
 
-def test_what_a_handler_has_done_is_deleted(endpoint: str, queues: QueueUrls, sqs: Any) -> None:
+def test_what_a_handler_has_done_is_deleted(endpoint: str, queues: QueueUrls, sqs: Client) -> None:
     inbox = Inbox()
     send_batch(sqs, queues.tasks, [str(index) for index in range(10)])
     with work(endpoint, source(queues.tasks, inbox, pollers=4, batch_size=2)):
@@ -147,7 +150,7 @@ def test_what_a_handler_has_done_is_deleted(endpoint: str, queues: QueueUrls, sq
     assert sorted(inbox.bodies) == [str(index) for index in range(10)]
 
 
-def test_a_record_is_as_lambda_gives_it(endpoint: str, queues: QueueUrls, sqs: Any) -> None:
+def test_a_record_is_as_lambda_gives_it(endpoint: str, queues: QueueUrls, sqs: Client) -> None:
     inbox = Inbox()
     sqs.send_message(
         QueueUrl=queues.deliveries,
@@ -181,7 +184,7 @@ def test_a_record_is_as_lambda_gives_it(endpoint: str, queues: QueueUrls, sqs: A
     assert record["receiptHandle"]
 
 
-def test_only_what_a_handler_names_as_failed_comes_again(endpoint: str, queues: QueueUrls, sqs: Any) -> None:
+def test_only_what_a_handler_names_as_failed_comes_again(endpoint: str, queues: QueueUrls, sqs: Client) -> None:
     def fail_bad_ones(messages: list[Message]) -> object:
         failed = [message for message in messages if message.body == "bad" and message.receive_count < 3]
         return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failed]}
@@ -209,7 +212,7 @@ def raise_error(error: BaseException) -> object:
 def test_a_batch_that_fails_comes_again_as_a_whole(
     endpoint: str,
     queues: QueueUrls,
-    sqs: Any,
+    sqs: Client,
     capsys: pytest.CaptureFixture[str],
     answer: Callable[[list[Message]], object],
 ) -> None:
@@ -257,28 +260,31 @@ def test_a_result_that_names_nothing_of_the_batch_fails_it(result: object) -> No
         find_failed_ids(result, ["a", "b"])
 
 
-def test_the_order_within_a_group_is_kept_under_failure(endpoint: str, queues: QueueUrls, sqs: Any) -> None:
+def test_the_order_within_a_group_is_kept_under_failure(endpoint: str, queues: QueueUrls, sqs: Client) -> None:
     done: dict[str, list[str]] = {"first": [], "second": []}
 
-    def process(message: Message) -> bool:
-        assert message.group is not None
-        if message.body == "1" and message.group == "first" and message.receive_count < 3:
-            return False
-        done[message.group].append(message.body)
-        return True
+    def process(messages: list[Message]) -> object:
+        failed: list[Message] = []
+        for message in messages:
+            assert message.group is not None
+            is_blocked = any(message.group == each.group for each in failed)
+            if is_blocked or (message.group == "first" and message.body == "1" and message.receive_count < 3):
+                failed.append(message)
+            else:
+                done[message.group].append(message.body)
+        return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failed]}
 
     bodies = [str(index) for index in range(8)]
     send_in_group(sqs, queues.deliveries, "first", bodies)
     send_in_group(sqs, queues.deliveries, "second", bodies)
-    inbox = Inbox(lambda messages: process_in_order(messages, process).response)
-    with work(endpoint, source(queues.deliveries, inbox, pollers=2, batch_size=3)):
+    with work(endpoint, source(queues.deliveries, Inbox(process), pollers=2, batch_size=3)):
         await_true(lambda: count_messages(sqs, queues.deliveries) == 0)
     assert done == {"first": bodies, "second": bodies}
 
 
 @pytest.mark.parametrize("name", ["deliveries", "tasks"])
 def test_what_failed_too_often_reaches_the_dead_letter_handler(
-    endpoint: str, prefixes: Iterator[str], sqs: Any, name: str
+    endpoint: str, prefixes: Iterator[str], sqs: Client, name: str
 ) -> None:
     queues = create_queues(
         endpoint,
@@ -302,7 +308,7 @@ def test_what_failed_too_often_reaches_the_dead_letter_handler(
     assert buried.records[0]["eventSourceARN"].endswith(Path(dead_letters).name)
 
 
-def test_a_delayed_message_waits(endpoint: str, queues: QueueUrls, sqs: Any) -> None:
+def test_a_delayed_message_waits(endpoint: str, queues: QueueUrls, sqs: Client) -> None:
     inbox = Inbox()
     service = AwsService("sqs", REGION, endpoint)
     SqsTaskQueue(service, queues.tasks).send(["t1"], delay_seconds=2)
@@ -343,7 +349,7 @@ def test_a_lost_queue_is_told_once_and_found_again(
     assert len(lost) == 1
 
 
-def test_what_arrives_during_the_end_is_not_held_back(endpoint: str, prefixes: Iterator[str], sqs: Any) -> None:
+def test_what_arrives_during_the_end_is_not_held_back(endpoint: str, prefixes: Iterator[str], sqs: Client) -> None:
     queues = create_queues(endpoint, REGION, next(prefixes))  # messages would rest for minutes
     inbox = Inbox()
     stop = threading.Event()
@@ -378,15 +384,15 @@ def test_a_schedule_calls_again_whatever_happens(endpoint: str) -> None:
 # The workers as they are, with handlers of the test in the place of the functions: execute says what it
 # received, and is done when it is told so.
 _WORKERS = """
-import sys, types
+import importlib, sys, types
 def execute(event, context):
     print("called", flush=True)
     sys.stdin.readline()
 for name in ("route", "execute", "bury", "reconcile"):
     module = types.ModuleType(f"functions.{name}.handler")
     module.handle = execute if name == "execute" else lambda event, context: None
-    package = __import__(f"functions.{name}", fromlist=["handler"])
-    package.handler = sys.modules[module.__name__] = module
+    sys.modules[module.__name__] = module
+    importlib.import_module(f"functions.{name}").handler = module
 from shared.local.workers import main
 main([])
 """
@@ -421,7 +427,7 @@ def start_workers(endpoint: str, queues: QueueUrls) -> "Iterator[subprocess.Pope
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
 def test_sigterm_lets_running_handlers_finish(
-    endpoint: str, prefixes: Iterator[str], sqs: Any, stop_signal: signal.Signals
+    endpoint: str, prefixes: Iterator[str], sqs: Client, stop_signal: signal.Signals
 ) -> None:
     queues = create_queues(endpoint, REGION, next(prefixes))
     with start_workers(endpoint, queues) as workers:
@@ -444,7 +450,7 @@ def test_sigterm_ends_idle_workers(endpoint: str, queues: QueueUrls) -> None:
         assert workers.wait(SECONDS) == 0
 
 
-def test_sigkill_loses_nothing(endpoint: str, queues: QueueUrls, sqs: Any) -> None:
+def test_sigkill_loses_nothing(endpoint: str, queues: QueueUrls, sqs: Client) -> None:
     inbox = Inbox()
     with start_workers(endpoint, queues) as workers:
         assert workers.stdout is not None
@@ -476,7 +482,9 @@ def test_missing_settings_end_the_workers_with_one_line() -> None:
         assert f"{name} is not set" in line
 
 
-def test_queues_are_created_once_with_the_stacks_attributes(endpoint: str, prefixes: Iterator[str], sqs: Any) -> None:
+def test_queues_are_created_once_with_the_stacks_attributes(
+    endpoint: str, prefixes: Iterator[str], sqs: Client
+) -> None:
     prefix = next(prefixes)
     first = create_queues(endpoint, REGION, prefix, max_receive_count=3)
     send_batch(sqs, first.tasks, ["kept"])

@@ -17,7 +17,7 @@ import pytest
 
 from shared.local.endpoints import redact_password
 from shared.local.free_ports import PortInUse, choose_port
-from shared.local.lifeline import guard
+from shared.local.lifeline import Lifeline, guard
 from shared.local.state_lock import StateDirInUse
 from shared.local.supervisor import Given, NotReady, Program, StopRequested, Supervisor, plan_delay
 
@@ -364,6 +364,17 @@ def find_lifeline(supervisor: int) -> psutil.Process:
     return list_lifelines(supervisor)[0]
 
 
+def test_the_lifeline_is_told_what_starts_and_ends(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[tuple[object, ...]] = []
+    monkeypatch.setattr(Lifeline, "note_start", lambda _, *note: notes.append(note))
+    monkeypatch.setattr(Lifeline, "note_end", lambda _, pid: notes.append((pid,)))
+
+    pid = stage.start(describe("first", stop_signal=signal.SIGINT, stop_seconds=7.0))
+    stage.supervisor.stop_all()
+
+    assert notes == [(pid, signal.SIGINT, 7.0), (pid,)]
+
+
 def test_a_lifeline_forgets_what_has_ended() -> None:
     with (
         subprocess.Popen(["/bin/sleep", "600"], start_new_session=True) as forgotten,
@@ -388,11 +399,9 @@ class Process:
         for line in self.popen.stdout:
             if line == "parent ready\n":
                 break
-        wait_until(lambda: len(self.list_names()) >= 6)
-        self.family = psutil.Process(self.popen.pid).children(recursive=True)
-
-    def list_names(self) -> list[str]:
-        return [child.name() for child in psutil.Process(self.popen.pid).children(recursive=True)]
+        started = psutil.Process(self.popen.pid)
+        wait_until(lambda: len(started.children(recursive=True)) >= 6)
+        self.family = started.children(recursive=True)
 
 
 @pytest.fixture

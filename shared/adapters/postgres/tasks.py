@@ -9,7 +9,7 @@ from shared.adapters.postgres.database import Database, Row
 from shared.domain.effect import Effect
 from shared.domain.envelope import Envelope
 from shared.domain.statuses import Status
-from shared.domain.subject import storable
+from shared.domain.subject import storable, storable_json
 from shared.domain.task import AgentReport, ClaimedTask, EarlierTask, Settlement
 from shared.domain.workflow import Workflow
 from shared.sql import read_queries
@@ -148,14 +148,3 @@ def _agent_columns(report: AgentReport) -> dict[str, Any]:
         "summary": report.summary,
         "pull_requests": list(report.pull_requests),
     }
-
-
-def storable_json(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
-    """Returns JSON as jsonb takes it: texts without NUL and lone surrogates."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {storable(str(name)): storable_json(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [storable_json(each) for each in value]
-    return value

@@ -9,8 +9,10 @@ from sqlalchemy.pool import NullPool
 
 from shared.config import MigrateConfig, read_config
 
+# The migrate function gives the address, the command line has it in its environment.
+_given = context.config.attributes.get("database_url") or read_config(MigrateConfig).database_url
 # SQLAlchemy serves Alembic alone; it is told which driver to use by the scheme.
-_url = read_config(MigrateConfig).database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+_url = _given.replace("postgresql://", "postgresql+psycopg://", 1)
 
 with create_engine(_url, poolclass=NullPool).connect() as connection:
     # A migration that cannot get its lock soon gives up instead of holding up everybody behind it.

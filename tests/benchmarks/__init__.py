@@ -1,0 +1,1 @@
+"""What a delivery costs, measured beside plain versions of the same job."""
