@@ -154,8 +154,10 @@ class AwsService:
             at=time.gmtime(),
         )
         while True:
-            is_reused = bool(self._idle)
-            connection = self._idle.pop() if is_reused else self._connect()
+            try:
+                connection, is_reused = self._idle.pop(), True
+            except IndexError:
+                connection, is_reused = self._connect(), False
             try:
                 connection.request(method, path, body, signed)
                 response = connection.getresponse()

@@ -78,11 +78,24 @@ def decode_envelope(text: str) -> Envelope:
         body = fields.pop("body")
         if version != VERSION:
             raise UnreadableEnvelope(f"envelope version {version!r} is not {VERSION}")
-        return Envelope(**fields, deflated=None if body is None else b64decode(body, validate=True))
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        return _checked(Envelope(**fields, deflated=None if body is None else b64decode(body, validate=True)))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         if isinstance(error, UnreadableEnvelope):
             raise
         raise UnreadableEnvelope(f"not an envelope: {type(error).__name__}: {error}"[:300]) from None
+
+
+def _checked(envelope: Envelope) -> Envelope:
+    """Returns the envelope; raises ValueError when a field is of another type than the database takes."""
+    from uuid import UUID  # noqa: PLC0415 - ingest encodes only, and need not pay for it
+
+    UUID(envelope.delivery_id)
+    texts = (envelope.source, envelope.event, envelope.subject, envelope.content_type)
+    optional_texts = (envelope.hook_id, envelope.body_key)
+    is_typed = all(isinstance(text, str) for text in texts) and type(envelope.received_at) is int
+    if not is_typed or not all(text is None or isinstance(text, str) for text in optional_texts):
+        raise ValueError("a field is of another type")
+    return envelope
 
 
 def deflate(body: bytes) -> bytes:

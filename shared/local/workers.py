@@ -84,7 +84,8 @@ def load_sources(config: WorkersConfig) -> list[EventSource]:
             function="execute",
             handler=execute.handle,
             queue_url=config.tasks_queue_url,
-            batch_size=5,
+            # A task may wait half a minute for GitHub: several in one invocation would outlast its timeout.
+            batch_size=1,
             pollers=8,
             function_timeout_seconds=EXECUTE_TIMEOUT_SECONDS,
         ),

@@ -33,9 +33,10 @@ def bury(message_id: str, queue: str, body: str, receive_count: int, deps: BuryD
     try:
         bury_delivery(decode_envelope(body), reason, deps.deliveries, deps.telemetry)
     except UnreadableEnvelope as error:
-        deps.deliveries.record_dead_letter(message_id, queue, storable(body)[:MAX_KEPT_CHARACTERS], str(error))
+        reason = storable(str(error))
+        deps.deliveries.record_dead_letter(message_id, queue, storable(body)[:MAX_KEPT_CHARACTERS], reason)
         deps.telemetry.count("dead_letters")
-        deps.telemetry.log("letter.buried", level="ERROR", message_id=message_id, queue=queue, reason=str(error))
+        deps.telemetry.log("letter.buried", level="ERROR", message_id=message_id, queue=queue, reason=reason)
 
 
 def _task_id(body: str) -> str | None:

@@ -18,9 +18,9 @@ CLOCK_SLACK = timedelta(minutes=5)
 
 def _wanted(arguments: Mapping[str, Any], document: Mapping[str, Any], name: str, action: str) -> Any:  # noqa: ANN401
     value = arguments.get(name)
-    if value in {None, ""}:
+    if value is None or value == "":
         value = document["subject"].get(name)
-    if value in {None, ""}:
+    if value is None or value == "":
         raise Permanent(f"{action} needs {name!r}: the subject {document['subject']['key']} has none, so give it")
     return value
 

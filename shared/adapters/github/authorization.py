@@ -10,9 +10,9 @@ from typing import Protocol
 
 import httpx
 
+from shared.adapters.github.refusals import UPSTREAM, read_refusal
 from shared.adapters.http import read_object, send_request
-from shared.adapters.redis import RedisCache
-from shared.domain.errors import Permanent
+from shared.domain.errors import Limited, Permanent
 
 # GitHub's clock may be behind ours; a JWT lives at most 10 minutes.
 JWT_BACKDATED_SECONDS = 60
@@ -30,6 +30,22 @@ class Authorization(Protocol):
 
     def renew(self, repository: str) -> bool:
         """Drops a token that GitHub refused; False when there can be no other."""
+
+
+class TokenCache(Protocol):
+    """Where workers share installation tokens; it may lose them."""
+
+    def get(self, key: str) -> str | None:
+        """Returns the token, or None when there is none to be had."""
+
+    def remaining_seconds(self, key: str) -> float:
+        """Returns how long the key will still be kept; 0 when it is not there."""
+
+    def put(self, key: str, text: str, seconds: float) -> None:
+        """Keeps the token for ``seconds``."""
+
+    def drop(self, key: str) -> None:
+        """Forgets the token."""
 
 
 class TokenAuthorization:
@@ -53,7 +69,7 @@ class AppAuthorization:
     def __init__(
         self,
         client: httpx.Client,
-        cache: RedisCache,
+        cache: TokenCache,
         app_id: str,
         private_key: str,
         clock: Callable[[], float] = time.time,
@@ -101,14 +117,13 @@ class AppAuthorization:
 
     def _ask(self, method: str, path: str) -> dict[str, object]:
         headers = {"accept": "application/vnd.github+json", "authorization": f"Bearer {self._jwt()}"}
-        response = send_request(self._client, "github", method, path, headers=headers)
-        if not response.is_success:
-            message = read_object(response).get("message", "")
-            raise Permanent(
-                f"github answered {response.status_code} to {method} {path}: {message}: "
-                "is the App installed there, and are GITHUB_APP_ID and GITHUB_PRIVATE_KEY its own?"
-            )
-        return read_object(response)
+        response = send_request(self._client, UPSTREAM, method, path, headers=headers)
+        if response.is_success:
+            return read_object(response)
+        refusal = read_refusal(method, path, response, self._clock())
+        if isinstance(refusal, Limited):
+            raise refusal
+        raise Permanent(f"{refusal}: is the App installed there, and are GITHUB_APP_ID and GITHUB_PRIVATE_KEY its own?")
 
     def _jwt(self) -> str:
         import jwt  # noqa: PLC0415 - 60 ms of cold start that a token does not need

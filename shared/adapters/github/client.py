@@ -1,7 +1,6 @@
-"""The client of GitHub's REST API: authorization, limits, and what each refusal means.
+"""The client of GitHub's REST API: authorization, one renewal of it, and pages.
 
-https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
-https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
 """
 
 import time
@@ -11,14 +10,12 @@ from typing import Any
 import httpx
 
 from shared.adapters.github.authorization import Authorization
-from shared.adapters.http import read_object, read_retry_after, send_request
-from shared.domain.errors import Limited, Permanent
+from shared.adapters.github.refusals import UPSTREAM, read_refusal
+from shared.adapters.http import send_request
+from shared.domain.errors import Permanent
 
-UPSTREAM = "github"
 # https://docs.github.com/en/rest/about-the-rest-api/api-versions
 API_VERSION = "2022-11-28"
-# GitHub asks for at least a minute after a secondary limit that names no time.
-SECONDARY_LIMIT_SECONDS = 60.0
 MAX_PAGES = 50
 
 
@@ -60,7 +57,7 @@ class GitHubClient:
             response = self._send(method, path, repository, json, params)
         if response.is_success:
             return response
-        raise self._refusal(method, path, response)
+        raise read_refusal(method, path, response, self._clock())
 
     def pages(self, path: str, *, repository: str, params: Mapping[str, Any] | None = None) -> Iterator[httpx.Response]:
         """Yields every page of a list, following ``Link`` as GitHub asks. Raises as ``request`` does."""
@@ -87,24 +84,3 @@ class GitHubClient:
             "authorization": f"Bearer {self._authorization.token(repository)}",
         }
         return send_request(self._client, UPSTREAM, method, path, headers=headers, json=json, params=params)
-
-    def _refusal(self, method: str, path: str, response: httpx.Response) -> Exception:
-        body = read_object(response)
-        message = str(body.get("message", ""))
-        reason = f"github answered {response.status_code} to {method} {path}: {message}"
-        if response.status_code in {httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS}:
-            after = read_retry_after(response)
-            if after is not None:
-                return Limited(UPSTREAM, reason, after)
-            if response.headers.get("x-ratelimit-remaining") == "0":
-                reset = response.headers.get("x-ratelimit-reset", "0")
-                return Limited(UPSTREAM, reason, max(1.0, float(reset) - self._clock()))
-            is_secondary = "secondary rate limit" in message.lower() or "temporarily blocked" in message.lower()
-            if is_secondary or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-                return Limited(UPSTREAM, reason, SECONDARY_LIMIT_SECONDS)
-            wanted = response.headers.get("x-accepted-github-permissions")
-            if wanted is not None:
-                reason += f" (needs {wanted})"
-        elif isinstance(body.get("errors"), list):
-            reason += f" {body['errors']}"
-        return Permanent(reason)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from shared.domain.effect import Effect
@@ -61,7 +61,7 @@ class AttemptRow:
     number: int
     started_at: float
     finished_at: float | None = None
-    outcome: Outcome | None = None
+    outcome: Outcome | Literal["lost"] | None = None
     error: str | None = None
     retry_in_seconds: float | None = None
 

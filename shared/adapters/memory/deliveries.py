@@ -27,8 +27,8 @@ class MemoryDeliveries:
             KeyError: when a workflow's version was never put into force; nothing is recorded.
         """
         database = self._database
-        workflows = [database.versions[workflow.version] for workflow in matched]
         with database.transact() as now:
+            workflows = [database.versions[workflow.version] for workflow in matched]
             row = database.deliveries.get(_identity(delivery.envelope))
             if row is not None:
                 row.duplicate_count += 1

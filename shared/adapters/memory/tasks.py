@@ -160,6 +160,8 @@ def _settle_attempt(task: TaskRow, number: int, settlement: Settlement, reason: 
 
 def _settle_agent_run(task: TaskRow, report: AgentReport, now: float) -> None:
     finished_at = now if task.status.is_final else None
+    texts = {name: storable_json(getattr(report, name)) for name in ("status", "url", "result", "summary")}
+    report = replace(report, **texts)
     if task.agent_run is None:
         task.agent_run = AgentRunRow(report=report, created_at=now, finished_at=finished_at)
         return

@@ -48,7 +48,10 @@ class Database:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Row]]:
         try:
-            connection = self._idle.pop() if self._idle else self._connect()
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
             try:
                 yield connection
             except BaseException:

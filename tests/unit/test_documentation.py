@@ -1,0 +1,65 @@
+"""What the documents say is what the code does."""
+
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from shared import config
+from shared.adapters.workflow_files import read_workflow_file
+from shared.domain.statuses import MOVES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_readme_draws_every_move_and_no_other() -> None:
+    diagram = (ROOT / "README.md").read_text("utf-8").partition("stateDiagram-v2")[2].partition("```")[0]
+
+    drawn = set(re.findall(r"^ +(\w+) --> (\w+)", diagram, re.MULTILINE))
+
+    assert drawn == {(before.value, after.value) for before, moves in MOVES.items() for after in moves}
+
+
+def test_the_readme_s_workflow_is_one() -> None:
+    example = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+    assert example is not None
+    assert [workflow.name for workflow in read_workflow_file(example[1], "README.md")] == ["explain-red-tests"]
+
+
+def test_env_example_has_every_setting() -> None:
+    described = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
+    models = [
+        model
+        for _, model in inspect.getmembers(config, inspect.isclass)
+        if model.__module__ == config.__name__ and model.__name__.endswith("Config")
+    ]
+
+    declared = {each.metadata["name"] for model in models for each in fields(model)}
+
+    assert declared
+    assert declared <= described
+
+
+def test_env_example_states_the_defaults() -> None:
+    described = dict(re.findall(r"^([A-Z_]+)=(.+)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
+    given = config.read_config(
+        config.ExecuteConfig,
+        {
+            **described,
+            "DATABASE_URL": "postgresql://here/db",
+            "REDIS_URL": "redis://here/0",
+            "TASKS_QUEUE_URL": "http://here/q",
+            "BODIES_BUCKET": "b",
+        },
+    )
+
+    assert given == config.read_config(
+        config.ExecuteConfig,
+        {
+            "DATABASE_URL": "postgresql://here/db",
+            "REDIS_URL": "redis://here/0",
+            "TASKS_QUEUE_URL": "http://here/q",
+            "BODIES_BUCKET": "b",
+        },
+    )
