@@ -148,6 +148,7 @@ def _greet(stack: Stack) -> None:
         "webhooks": stack.webhook_url,
         "secret": settings["GITHUB_WEBHOOK_SECRET"],
         "docs": f"{stack.base_url}/docs",
+        "metrics": stack.metrics_url,
         "API token": settings["API_TOKEN"],
         "GitHub": settings.get("GITHUB_API_URL", "https://api.github.com"),
         "Codegen": settings.get("CODEGEN_API_URL", "https://api.codegen.com"),

@@ -211,13 +211,13 @@ async def _refuse(answer: Answer, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def listen(port: int) -> socket.socket:
-    """Returns a socket that listens on ``port`` of this machine; 0 chooses a free one. Raises PortInUse."""
+def listen(port: int, host: str = HOST) -> socket.socket:
+    """Returns a socket that listens on ``port`` of ``host``; 0 chooses a free one. Raises PortInUse."""
     # Named TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
@@ -259,10 +259,11 @@ def load_app() -> Front:
 
 @click.command()
 @click.option("--port", envvar="PORT", type=click.IntRange(0, 65_535), default=8_000, show_default=True)
-def main(port: int) -> None:
+@click.option("--host", default=HOST, show_default=True, help="The address to listen on.")
+def main(port: int, host: str) -> None:
     """Serve webhooks, the API and the console on this machine."""
     try:
-        listener = listen(port)
+        listener = listen(port, host)
         app = load_app()
     except (PortInUse, ConfigError) as fault:
         print(fault, file=sys.stderr)
@@ -271,7 +272,7 @@ def main(port: int) -> None:
     # uvicorn sends itself the signal once more when it has ended; by then there is nothing left to end.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)
-    print(f"front: listening on http://{HOST}:{listener.getsockname()[1]}", flush=True)
+    print(f"front: listening on http://{host}:{listener.getsockname()[1]}", flush=True)
     server.run(sockets=[listener])
     app.close()
     sys.stdout.flush()

@@ -14,6 +14,9 @@ from shared.local.servers import AWS_CREDENTIALS, plan_servers
 from shared.local.supervisor import Given, Program, Supervisor
 
 DEFAULT_PORT = 8000
+DEFAULT_METRICS_PORT = 9464
+# Every address of a machine: for a container, which has a network of its own.
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where BIND_HOST asks for it
 # Settings of the functions that a user may set; everything else of the user's environment stays outside.
 _PASSED_ON = (
     *("PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY"),
@@ -45,20 +48,24 @@ class Stack:
         settings: what the functions see; complete once ``start`` has returned.
         webhook_url: where webhooks go.
         base_url: of the front.
+        metrics_url: what Prometheus scrapes; complete once ``start`` has returned.
         state_dir: where everything is kept.
     """
 
     def __init__(self, supervisor: Supervisor, preferences: Mapping[str, str]) -> None:
         self._supervisor = supervisor
         self._preferences = preferences
-        self._port = _read_port(preferences)
+        self._port = _read_port(preferences, "PORT") or DEFAULT_PORT
+        self._metrics_port = _read_port(preferences, "METRICS_PORT")
+        self._host = _read_host(preferences)
         self.state_dir = supervisor.state_dir
         self.base_url = f"http://{HOST}:{self._port}"
         self.webhook_url = f"{self.base_url}/api/v1/webhooks/github"
+        self.metrics_url = ""
         self.settings = {**_DEFAULTS, **{name: preferences[name] for name in _PASSED_ON if name in preferences}}
 
     def start(self) -> None:
-        """Starts the servers, prepares them, starts sandboxes, front and workers; each is ready in turn.
+        """Starts the servers, prepares them, starts sandboxes, front, workers, metrics; each is ready in turn.
 
         Raises:
             PortInUse, NotReady, NotPrepared: nothing that was started is left when the supervisor ends.
@@ -75,6 +82,7 @@ class Stack:
             self._supervisor.start(sandbox)
         self._supervisor.start(self._plan_front())
         self._supervisor.start(self._plan_workers())
+        self._supervisor.start(self._plan_metrics())
 
     def _plan_sandboxes(self) -> Iterator[Program | Given]:
         settings = self.settings
@@ -109,7 +117,7 @@ class Stack:
     def _plan_front(self) -> Program:
         return Program(
             name="front",
-            argv=(sys.executable, "-m", "shared.local.front", "--port", str(self._port)),
+            argv=(sys.executable, "-m", "shared.local.front", "--port", str(self._port), "--host", self._host),
             env=self._environment(self.settings),
             cwd=_root(),
             address=self.base_url,
@@ -124,6 +132,23 @@ class Stack:
             cwd=_root(),
             ready=lambda: True,
             stop_seconds=15.0,
+        )
+
+    def _plan_metrics(self) -> Program:
+        # The same port each time, so that Prometheus finds it; another where that is taken.
+        port = choose_port(
+            "METRICS_PORT", requested=self._metrics_port, previous=DEFAULT_METRICS_PORT, avoid=[self._port]
+        )
+        self.metrics_url = f"http://{HOST}:{port}/metrics"
+        logs = [word for name in ("front", "workers") for word in ("--log", str(self.state_dir / f"logs/{name}.log"))]
+        where = ("--port", str(port), "--host", self._host, "--front", self.base_url)
+        return Program(
+            name="metrics",
+            argv=(sys.executable, "-m", "shared.local.exporter", *where, *logs),
+            env=self._environment(self.settings),
+            cwd=_root(),
+            address=self.metrics_url,
+            ready=lambda: True,  # nothing waits for it, and nothing is to fail with it
         )
 
     def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
@@ -167,8 +192,17 @@ def _root() -> Path:
     return Path(spec.origin).parent.parent
 
 
-def _read_port(preferences: Mapping[str, str]) -> int:
-    text = preferences.get("PORT", str(DEFAULT_PORT))
+def _read_port(preferences: Mapping[str, str], setting: str) -> int | None:
+    text = preferences.get(setting)
+    if text is None:
+        return None
     if not text.isdecimal() or not 0 < int(text) < 65_536:  # noqa: PLR2004 - the number of ports
-        raise ValueError(f"PORT must be a port number, not {text!r}")
+        raise ValueError(f"{setting} must be a port number, not {text!r}")
     return int(text)
+
+
+def _read_host(preferences: Mapping[str, str]) -> str:
+    host = preferences.get("BIND_HOST", HOST)
+    if host not in {HOST, EVERYWHERE}:
+        raise ValueError(f"BIND_HOST must be {HOST} or {EVERYWHERE}, not {host!r}")
+    return host

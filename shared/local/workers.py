@@ -3,6 +3,7 @@
 ``python -m shared.local.workers``
 """
 
+import io
 import math
 import os
 import signal
@@ -167,6 +168,9 @@ def watch_signals() -> threading.Event:
 def main() -> None:
     """Work on deliveries and tasks on this machine."""
     stop = watch_signals()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Powertools prints metrics and leaves them in the buffer, where the exporter does not see them.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         config = read_config(WorkersConfig)
         sources, schedules = load_sources(config), [load_schedule(config)]

@@ -4,16 +4,23 @@ It judges from the cheapest check to the dearest, reads no body it has not verif
 https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared.domain.envelope import MAX_MESSAGE_BYTES, Envelope, deflate
 from shared.domain.errors import Refused, Transient
 from shared.domain.payload import TYPE_FORM, TYPE_JSON, malformed, parse_payload, read_json
 from shared.domain.signature import is_signed
 from shared.domain.subject import derive_subject
-from shared.ports import BodyStore, DeliveryQueue, WebhookSecrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    # The ports speak of workflows, and those are pydantic's: 100 ms of cold start that ingest need not pay.
+    from shared.ports import BodyStore, DeliveryQueue, WebhookSecrets
 
 # What Lambda takes in one synchronous call; the local front refuses the same, so that both behave alike.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from statistics import median
 
 from shared.local.gateway_event import build_event, encode_body, find_source
 from shared.local.queues import create_queues
@@ -127,30 +126,27 @@ def build_gateway_event(delivery: SignedDelivery) -> dict[str, object]:
 
 
 def build_figures(ours: Sequence[Cost], plain: Sequence[Cost], trivial: Sequence[Cost]) -> list[Figure]:
-    """Returns the figures of ingest: medians of the rounds, the worst round of the memory."""
-    runtime_init = median(cost.init for cost in trivial)
-    our_init, plain_init = median(cost.init for cost in ours), median(cost.init for cost in plain)
+    """Returns the figures of ingest: the cheapest round of each, for others' work only adds; the largest memory."""
+    runtime_init = min(cost.init for cost in trivial)
+    our_init, plain_init = min(cost.init for cost in ours), min(cost.init for cost in plain)
+    runtime_delivery = min(cost.delivery for cost in trivial)
+    our_delivery, plain_delivery = min(cost.delivery for cost in ours), min(cost.delivery for cost in plain)
     return [
+        Figure("ingest: CPU of a delivery", "ms", our_delivery, plain_delivery, MAX_DELIVERY_RATIO),
         Figure(
-            measure="ingest, a delivery",
-            unit="ms",
-            ours=median(cost.delivery for cost in ours),
-            baseline=median(cost.delivery for cost in plain),
-            budget=MAX_DELIVERY_RATIO,
+            "ingest: the same, net of the runtime's own",
+            "ms",
+            our_delivery - runtime_delivery,
+            plain_delivery - runtime_delivery,
         ),
         Figure(
-            measure="ingest, init (net of the runtime's own)",
-            unit="ms",
-            ours=our_init - runtime_init,
-            baseline=plain_init - runtime_init,
-            budget=MAX_INIT_RATIO,
+            "ingest: CPU of init, net of the runtime's own",
+            "ms",
+            our_init - runtime_init,
+            plain_init - runtime_init,
+            MAX_INIT_RATIO,
         ),
-        Figure(measure="ingest, init (whole process)", unit="ms", ours=our_init, baseline=plain_init),
-        Figure(
-            measure="ingest, peak memory",
-            unit="MB",
-            ours=max(cost.peak for cost in ours),
-            budget=MAX_PEAK_MB,
-        ),
-        Figure(measure="ingest, peak memory of plain boto3", unit="MB", ours=max(cost.peak for cost in plain)),
+        Figure("ingest: CPU of init, whole process", "ms", our_init, plain_init),
+        Figure("ingest: peak memory", "MB", max(cost.peak for cost in ours), budget=MAX_PEAK_MB),
+        Figure("ingest: peak memory of plain boto3", "MB", max(cost.peak for cost in plain)),
     ]

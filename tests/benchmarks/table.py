@@ -9,7 +9,7 @@ from rich.table import Table
 COLUMNS = ("measure", "ours", "baseline", "ratio", "budget", "holds")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Figure:
     """One line of the table.
 

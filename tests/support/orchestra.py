@@ -76,9 +76,12 @@ class Orchestra:
     Args:
         workflows: in force.
         interrupter: kills the process at some calls; nothing does unless given.
+        work_seconds: how long an agent run takes.
     """
 
-    def __init__(self, *workflows: Workflow, interrupter: Interrupter | None = None) -> None:
+    def __init__(
+        self, *workflows: Workflow, interrupter: Interrupter | None = None, work_seconds: float = 60.0
+    ) -> None:
         self.clock = clock = ManualClock()
         self.interrupter = interrupter or Interrupter()
         self.database = MemoryDatabase(clock)
@@ -107,7 +110,7 @@ class Orchestra:
                 "github.comment": watch("comment", MemoryAction(self.world)),
                 "github.status": watch("status", MemoryAction(self.world)),
             },
-            agents={"codegen.run": watch("agent", MemoryAgent(self.world))},
+            agents={"codegen.run": watch("agent", MemoryAgent(self.world, work_seconds=work_seconds))},
             templates=JinjaTemplates(),
             bodies=bodies,
             halts=watch("halts", MemoryHalts(clock)),

@@ -35,6 +35,7 @@ class Fault(BaseModel):
         path: a regular expression searched in the path as it was sent; None strikes all.
         times: how many requests it strikes; -1 goes on until the faults are cleared.
         status: answered instead of carrying the request out; None carries it out.
+        applied: carries the request out all the same, and then answers the status.
         retry_after: seconds, sent as ``Retry-After``.
         headers: sent too, in place of the server's own of the same name.
         body: sent in place of the server's own; a string is sent as it is, as HTML.
@@ -48,6 +49,7 @@ class Fault(BaseModel):
     path: re.Pattern[str] | None = None
     times: int = 1
     status: int | None = Field(default=None, ge=200, le=599)
+    applied: bool = False
     retry_after: int | None = Field(default=None, ge=0)
     headers: dict[HeaderName, HeaderValue] | None = None
     body: JsonValue = None

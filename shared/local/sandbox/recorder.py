@@ -71,7 +71,7 @@ class Recorder:
 
         answer: Response | None = None
         applied = False
-        if fault is None or (fault.status is None and fault.cut != "before"):
+        if fault is None or fault.applied or (fault.status is None and fault.cut != "before"):
             answer = await _ask_app(self._app, scope, receive, body)
             applied = scope["method"] not in _READS and answer.status_code < _FIRST_ERROR
         if fault is not None:
@@ -99,7 +99,9 @@ class Recorder:
             return Response(fault.body, status, media_type="text/html")
         if fault.body is not None:
             return JsonAnswer(fault.body, status)
-        return answer or JsonAnswer(self._write_error(fault), status)
+        if answer is None or fault.status is not None:
+            return JsonAnswer(self._write_error(fault), status)
+        return answer
 
     def _add_request(self, scope: Scope, path: str, body: bytes) -> int:
         at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,128 @@
+"""Postgres hangs for half a minute, then is stopped for half a minute, while webhooks go on arriving."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from shared.local.endpoints import read_endpoints
+from shared.local.free_ports import choose_port
+from shared.local.postgres import build_postgres, choose_postgres
+from shared.local.servers import build_environment
+from shared.local.supervisor import Supervisor
+from tests.acceptance.local_stack import LocalStack, check_once
+
+OUTAGE_SECONDS = 30
+INTERVAL_SECONDS = 0.5
+WELL_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class OutageReport:
+    """What is left to be looked at once everything has been checked.
+
+    Attributes:
+        documents: every delivery, at its end.
+        sent_while_hung: how many were accepted while Postgres did not answer.
+        sent_while_stopped: likewise while there was none.
+        health: the shallow and the deep one while there was none, with their status codes.
+        reading: the API's list of deliveries, likewise.
+    """
+
+    documents: list[dict[str, Any]]
+    sent_while_hung: int
+    sent_while_stopped: int
+    health: list[tuple[int, dict[str, Any]]]
+    reading: tuple[int, dict[str, Any]]
+
+
+class OwnPostgres:
+    """A Postgres that nobody restarts but us."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        environment = build_environment(os.environ, directory)
+        postgres = choose_postgres(directory, os.environ, environment)
+        self._directory = directory
+        self._program = build_postgres(postgres, directory / "postgres", choose_port("POSTGRES_PORT"), environment)
+        self.address = str(self._program.address)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[psutil.Process]:
+        """Runs it; gives its first process."""
+        with Supervisor(self._directory) as supervisor:
+            supervisor.start(self._program)
+            yield psutil.Process(read_endpoints(supervisor.endpoints_path)["postgres"]["pid"])
+
+
+class Load:
+    """Webhooks at an interval, from a thread, until it is stopped; none may be refused."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._send, name="load")
+        self.delivery_ids: list[str] = []
+        self.fault: BaseException | None = None
+
+    def __enter__(self) -> "Load":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _send(self) -> None:
+        try:
+            while not self._stop.wait(INTERVAL_SECONDS):
+                self.delivery_ids.append(self._stack.send("pull_request", self._stack.open_pull_request()[1]))
+        except BaseException as fault:  # noqa: BLE001 - reported by the thread that waits
+            self.fault = fault
+
+
+def stop_postgres(directory: Path) -> OutageReport:
+    """Freezes Postgres, stops it, and follows every delivery to its end."""
+    postgres = OwnPostgres(directory / "database")
+    with contextlib.ExitStack() as stack_of_stacks:
+        with postgres.running() as server:
+            settings = {"DATABASE_URL": postgres.address, "RETRY_BASE_SECONDS": "1"}
+            stack = stack_of_stacks.enter_context(LocalStack(directory / "state", **settings))
+            load = stack_of_stacks.enter_context(Load(stack))
+            time.sleep(WELL_SECONDS)
+            before = len(load.delivery_ids)
+            with _frozen(server):
+                time.sleep(OUTAGE_SECONDS)
+                sent_while_hung = len(load.delivery_ids) - before
+            time.sleep(WELL_SECONDS)
+        before = len(load.delivery_ids)
+        answers = [stack.client.get(path) for path in ("/health", "/health?deep=1", "/api/v1/deliveries")]
+        time.sleep(OUTAGE_SECONDS)
+        sent_while_stopped = len(load.delivery_ids) - before
+        with postgres.running():
+            time.sleep(WELL_SECONDS)
+            load.__exit__()
+            assert load.fault is None, load.fault
+            documents = [stack.follow(delivery_id) for delivery_id in load.delivery_ids]
+            check_once(stack, documents)
+            stack.stop()
+    shallow, deep, reading = ((answer.status_code, answer.json()) for answer in answers)
+    return OutageReport(documents, sent_while_hung, sent_while_stopped, [shallow, deep], reading)
+
+
+@contextlib.contextmanager
+def _frozen(server: psutil.Process) -> Iterator[None]:
+    family = [server, *server.children(recursive=True)]
+    for process in family:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in family:
+            process.resume()

@@ -1,0 +1,105 @@
+"""The two versions of the job, each with a Postgres and a Valkey of its own, started under a supervisor."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psycopg
+
+from shared.local.endpoints import read_endpoints
+from shared.local.free_ports import HOST, choose_port
+from shared.local.servers import AWS_CREDENTIALS, plan_servers
+from shared.local.stack import answers, prepare
+from shared.local.supervisor import Program, Supervisor
+from tests.benchmarks.payloads import SECRET
+
+ROOT = Path(__file__).parents[2]
+TABLES = Path(__file__).with_name("celery_tables.sql")
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A version that is up.
+
+    Attributes:
+        webhook_url: where deliveries go.
+        database_url: where it records them.
+        pids: of its programs, by name; ``front`` and ``workers`` are the application.
+    """
+
+    webhook_url: str
+    database_url: str
+    pids: Mapping[str, int]
+
+
+def start_ours(supervisor: Supervisor) -> RunningStack:
+    """Starts the product as ``make up`` does, without the workers that act on tasks."""
+    servers = plan_servers(supervisor.state_dir, {}, {})
+    for server in servers:
+        supervisor.start(server)
+    database_url, redis_url, endpoint = (str(server.address) for server in servers)
+    settings = {
+        **AWS_CREDENTIALS,
+        "AWS_REGION": "us-east-1",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "AWS_ENDPOINT_URL": endpoint,
+        "GITHUB_WEBHOOK_SECRET": SECRET,
+        "GITHUB_TOKEN": "unused",
+        "API_TOKEN": "unused",
+    }
+    settings |= prepare(settings)
+    port = choose_port("PORT")
+    _start(supervisor, "front", ("shared.local.front", "--port", str(port)), settings, port)
+    _start(supervisor, "workers", ("tests.benchmarks.route_worker",), settings)
+    return _describe(supervisor, port, database_url)
+
+
+def start_celery(supervisor: Supervisor) -> RunningStack:
+    """Starts the version of FastAPI and Celery, with the same servers but for SQS."""
+    servers = plan_servers(supervisor.state_dir, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, {})[:2]
+    for server in servers:
+        supervisor.start(server)
+    database_url, redis_url = (str(server.address) for server in servers)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(TABLES.read_bytes())
+    settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "GITHUB_WEBHOOK_SECRET": SECRET}
+    port = choose_port("PORT")
+    web = "uvicorn tests.benchmarks.celery_web:app --http httptools --loop asyncio --no-access-log --log-level warning"
+    _start(supervisor, "front", (*web.split(), "--port", str(port)), settings, port)
+    worker = "celery -A tests.benchmarks.celery_worker worker -Q deliveries --pool solo --loglevel warning"
+    quiet = "--without-gossip --without-mingle --without-heartbeat"
+    _start(supervisor, "workers", (*worker.split(), *quiet.split()), settings)
+    return _describe(supervisor, port, database_url)
+
+
+def _start(
+    supervisor: Supervisor, name: str, command: tuple[str, ...], settings: Mapping[str, str], port: int | None = None
+) -> None:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(supervisor.state_dir),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(supervisor.state_dir / "bytecode"),
+        **settings,
+    }
+    supervisor.start(
+        Program(
+            name=name,
+            argv=(sys.executable, "-m", *command),
+            env=environment,
+            cwd=supervisor.state_dir,
+            ready=(lambda: True) if port is None else partial(answers, f"http://{HOST}:{port}/health"),
+        )
+    )
+
+
+def _describe(supervisor: Supervisor, port: int, database_url: str) -> RunningStack:
+    pids = {
+        name: endpoint["pid"]
+        for name, endpoint in read_endpoints(supervisor.endpoints_path).items()
+        if endpoint["pid"] is not None and name != "supervisor"
+    }
+    return RunningStack(f"http://{HOST}:{port}/api/v1/webhooks/github", database_url, pids)

@@ -1,0 +1,78 @@
+"""The real servers of the contract suites: one of each for the whole session."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared import bootstrap
+from shared.local.free_ports import HOST, choose_port
+from shared.local.servers import AWS_CREDENTIALS, plan_servers
+from shared.local.supervisor import Program, Supervisor
+from tests.support.record_stores import MemoryStore, PostgresStore, RecordStore
+from tests.support.sandbox_server import SandboxServer
+
+_SETTINGS = {"DATABASE_URL", "REDIS_URL", "AWS_ENDPOINT_URL", "POSTGRES_PORT", "VALKEY_PORT", "AWS_PORT"}
+
+
+@pytest.fixture(scope="session")
+def addresses() -> Iterator[dict[str, str]]:
+    """The addresses of ``postgres``, ``valkey`` and ``aws``, all started by this session."""
+    environment = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+    # Not pytest's own folder: root's Postgres runs as somebody else, who could not pass it.
+    with (
+        tempfile.TemporaryDirectory(prefix="contract-") as directory,
+        Supervisor(Path(directory) / "state") as supervisor,
+    ):
+        started = {}
+        for server in plan_servers(supervisor.state_dir, environment, {}):
+            supervisor.start(server)
+            assert isinstance(server, Program)
+            assert server.address is not None
+            started[server.name] = server.address
+        yield started
+
+
+@pytest.fixture(scope="session")
+def database_url(addresses: dict[str, str]) -> str:
+    """A database with the schema."""
+    url = addresses["postgres"]
+    bootstrap.migrate({"DATABASE_URL": url})()
+    return url
+
+
+@pytest.fixture
+def aws_endpoint(addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """An endpoint of SQS, S3 and Secrets Manager, which checks signatures; the environment has its credentials."""
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    for name, value in AWS_CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return addresses["aws"]
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def store(request: pytest.FixtureRequest) -> Iterator[RecordStore]:
+    """The records, empty, in each implementation."""
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    url: str = request.getfixturevalue("database_url")
+    postgres = PostgresStore(url, f"postgresql://{HOST}:{choose_port('nobody')}/nowhere")
+    yield postgres
+    postgres.close()
+
+
+@pytest.fixture(scope="session")
+def github_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
+    """A sandbox GitHub."""
+    with SandboxServer("github", tmp_path_factory.mktemp("github")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def codegen_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
+    """A sandbox Codegen whose agent runs take no time."""
+    with SandboxServer("codegen", tmp_path_factory.mktemp("codegen"), "--run-seconds", "0") as server:
+        yield server

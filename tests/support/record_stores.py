@@ -1,0 +1,148 @@
+"""The records in memory and in Postgres, behind one face: what the contract suites ask of both."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import psycopg
+
+from shared.adapters.memory.database import MemoryDatabase
+from shared.adapters.memory.deliveries import MemoryCatalog, MemoryDeliveries
+from shared.adapters.memory.reading import MemoryReading
+from shared.adapters.memory.tasks import MemoryTasks
+from shared.adapters.postgres.database import Database
+from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries, put_workflows
+from shared.adapters.postgres.reading import PostgresReading
+from shared.adapters.postgres.tasks import PostgresTasks
+from shared.domain.workflow import Workflow
+from shared.ports import DeliveryRecords, DueTasks, Reading, TaskGraves, TaskRecords, WorkflowCatalog
+from tests.support.clock import ManualClock
+
+_EMPTY = "truncate deliveries, workflows, workflow_versions, dead_letters cascade"
+# Time cannot be moved in a database, so what it holds is moved in time.
+_AGE = """
+with aged_tasks as (
+    update tasks set next_attempt_at = next_attempt_at - age, lease_until = lease_until - age,
+        enqueued_at = enqueued_at - age, created_at = created_at - age
+    from make_interval(secs => %(seconds)s) as age
+), aged_effects as (
+    update effects set planned_at = planned_at - age from make_interval(secs => %(seconds)s) as age
+)
+update agent_runs set created_at = created_at - age from make_interval(secs => %(seconds)s) as age
+"""
+
+
+class Tasks(TaskRecords, DueTasks, TaskGraves, Protocol):
+    """All that is recorded of tasks."""
+
+
+class RecordStore(Protocol):
+    """An implementation of the records' ports, and what a test needs beside them.
+
+    Attributes:
+        refusal: the error for a workflow whose version was never put into force.
+    """
+
+    refusal: type[Exception]
+
+    @property
+    def deliveries(self) -> DeliveryRecords:
+        """The deliveries."""
+
+    @property
+    def catalog(self) -> WorkflowCatalog:
+        """The workflows in force."""
+
+    @property
+    def tasks(self) -> Tasks:
+        """The tasks."""
+
+    @property
+    def reading(self) -> Reading:
+        """What can be seen of both."""
+
+    def put_workflows(self, *workflows: Workflow) -> None:
+        """Puts workflows into force."""
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass."""
+
+    def list_dead_letters(self) -> Sequence[tuple[str, str, str, str]]:
+        """Returns id, queue, body and reason of each dead letter."""
+
+    def switch_off(self) -> None:
+        """Makes the database unreachable."""
+
+
+class MemoryStore:
+    """The records in memory."""
+
+    refusal: type[Exception] = KeyError
+
+    def __init__(self) -> None:
+        self._clock = ManualClock()
+        self._database = MemoryDatabase(self._clock)
+        self.deliveries = MemoryDeliveries(self._database)
+        self.catalog = MemoryCatalog(self._database)
+        self.tasks = MemoryTasks(self._database)
+        self.reading = MemoryReading(self._database)
+
+    def put_workflows(self, *workflows: Workflow) -> None:
+        """Puts workflows into force."""
+        self._database.put_workflows(workflows)
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass."""
+        self._clock.advance(seconds)
+
+    def list_dead_letters(self) -> Sequence[tuple[str, str, str, str]]:
+        """Returns id, queue, body and reason of each dead letter."""
+        letters = self._database.dead_letters.values()
+        return [(letter.message_id, letter.queue, letter.body, letter.reason) for letter in letters]
+
+    def switch_off(self) -> None:
+        """Makes the database unreachable."""
+        self._database.is_up = False
+
+
+class PostgresStore:
+    """The records in Postgres, empty at the beginning.
+
+    Args:
+        url: of a database with the schema.
+        nowhere: an address of Postgres's protocol at which nobody listens.
+    """
+
+    refusal: type[Exception] = psycopg.errors.ForeignKeyViolation
+
+    def __init__(self, url: str, nowhere: str) -> None:
+        self._database = Database(url)
+        self._nowhere = nowhere
+        self._database.fetch(_EMPTY)
+        self._use(self._database)
+
+    def _use(self, database: Database) -> None:
+        self.deliveries = PostgresDeliveries(database)
+        self.catalog = PostgresCatalog(database)
+        self.tasks = PostgresTasks(database)
+        self.reading = PostgresReading(database)
+
+    def put_workflows(self, *workflows: Workflow) -> None:
+        """Puts workflows into force."""
+        put_workflows(self._database, workflows, origin="default")
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass."""
+        self._database.fetch(_AGE, {"seconds": seconds})
+
+    def list_dead_letters(self) -> Sequence[tuple[str, str, str, str]]:
+        """Returns id, queue, body and reason of each dead letter."""
+        rows: list[dict[str, Any]] = self._database.fetch("select * from dead_letters order by buried_at")
+        return [(row["message_id"], row["queue"], row["body"], row["reason"]) for row in rows]
+
+    def switch_off(self) -> None:
+        """Makes the database unreachable."""
+        self._use(Database(self._nowhere))
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._database.close()
