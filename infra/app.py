@@ -6,12 +6,15 @@ is needed to write them. https://docs.aws.amazon.com/cdk/v2/guide/environments.h
 
 import dataclasses
 
-from aws_cdk import App, Stack, Tags
+from aws_cdk import App, Stack, Tags, Validations
+from cdk_nag import AwsSolutionsChecks
 from constructs import Construct
 
 from infra.application import ApplicationStack
 from infra.data import DataStack
+from infra.edge import EdgeStack
 from infra.network import NetworkStack
+from infra.observability import ObservabilityStack
 from infra.packaging import Asset, read_assets
 from infra.stages import STAGES, Stage
 
@@ -25,7 +28,10 @@ def add_stage(app: Construct, stage: Stage, assets: dict[str, Asset]) -> list[St
     network = NetworkStack(app, f"{prefix}-network", stage=stage)
     data = DataStack(app, f"{prefix}-data", stage=stage, network=network)
     application = ApplicationStack(app, f"{prefix}-app", stage=stage, network=network, data=data, assets=assets)
-    stacks = [network, data, application]
+    observability = ObservabilityStack(app, f"{prefix}-observability", stage=stage, application=application, data=data)
+    stacks: list[Stack] = [network, data, application, observability]
+    if stage.edge is not None and stage.domain is not None:
+        stacks.append(EdgeStack(app, f"{prefix}-edge", stage=stage, edge=stage.edge, domain=stage.domain))
     for stack in stacks:
         Tags.of(stack).add("service", "webhook-orchestrator")
         Tags.of(stack).add("environment", stage.name)
@@ -50,6 +56,7 @@ def main() -> None:
     assets = read_assets()
     for stage in choose_stages(app):
         add_stage(app, stage, assets)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
 
 

@@ -7,7 +7,7 @@ from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
+from infra.acknowledgements import acknowledge, acknowledge_managed_policy, acknowledge_wildcard
 from infra.api import WEBHOOKS_PATH, Api
 from infra.data import DataStack
 from infra.functions import Functions
@@ -90,6 +90,13 @@ class ApplicationStack(Stack):
         queues, data, allow = self.queues, self._data, self.functions.allow
         allow("ingest", SEND, [queues.deliveries.queue_arn])
         allow("ingest", ["s3:PutObject"], [data.bodies.arn_for_objects("*")])
+        for name in ("ingest", "route", "execute"):
+            acknowledge_wildcard(
+                self.functions.roles[name],
+                "A body's key is made of its delivery's id",
+                of=data.bodies,
+                suffix="/*",
+            )
         allow("ingest", READ_SECRET, [data.webhook_secret_arn])
         allow("route", SEND, [queues.tasks.queue_arn])
         allow("execute", SEND, [queues.tasks.queue_arn])
@@ -126,8 +133,10 @@ class ApplicationStack(Stack):
         )
         for name in ("route", "execute", "reconcile", "bury", "api"):
             self.functions.by_name[name].node.add_dependency(migration)
-        acknowledge(provider, "AwsSolutions-IAM4", "CDK's own function, called at a deployment only")
-        acknowledge(provider, "AwsSolutions-IAM5", "The versions of migrate; CDK's own function")
+        acknowledge_managed_policy(
+            provider, "service-role/AWSLambdaBasicExecutionRole", "CDK's own function, called at a deployment only"
+        )
+        acknowledge_wildcard(provider, "The versions of migrate; CDK's own function", of=function, suffix=":*")
         acknowledge(provider, "AwsSolutions-L1", "CDK's own function, on the runtime that CDK keeps")
 
     def _feed(self) -> None:
@@ -149,6 +158,7 @@ class ApplicationStack(Stack):
         )
 
     def _schedule(self) -> None:
+        function = self.functions.by_name["reconcile"]
         # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
         scheduler.Schedule(
             self,
@@ -156,7 +166,8 @@ class ApplicationStack(Stack):
             description="Heals what fell between two steps",
             schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
             # The next minute is the retry.
-            target=scheduler_targets.LambdaInvoke(
-                self.functions.by_name["reconcile"], retry_attempts=0, max_event_age=Duration.minutes(1)
-            ),
+            target=scheduler_targets.LambdaInvoke(function, retry_attempts=0, max_event_age=Duration.minutes(1)),
+        )
+        acknowledge_wildcard(
+            self, "The versions of reconcile, by CDK's own role of the schedule", of=function, suffix=":*"
         )

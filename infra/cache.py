@@ -9,6 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticache as elasticache
 from constructs import Construct
 
+from infra.acknowledgements import acknowledge
 from infra.network import CACHE_PORT, NetworkStack
 from infra.secrets import generated_secret, secret_arn
 from infra.stages import Stage
@@ -51,5 +52,7 @@ class Cache(Construct):
             # Nothing in it is worth a backup.
             snapshot_retention_limit=0,
         )
+        if not stage.is_durable:
+            acknowledge(self.group, "AwsSolutions-AEC4", "Losing the cache slows the system, never corrupts it")
         port = Token.as_string(self.group.attr_primary_end_point_port)
         self.url = f"rediss://{self.group.attr_primary_end_point_address}:{port}/0"

@@ -8,6 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
+from infra.acknowledgements import acknowledge
 from infra.network import NetworkStack
 from infra.secrets import secret_arn
 from infra.stages import Stage
@@ -43,7 +44,12 @@ class Database(Construct):
             database_name=NAME,
             vpc=network.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-            security_groups=[network.database],
+            # The rules are the network's; the proxy would add one of its own, and a cycle with it.
+            security_groups=[
+                ec2.SecurityGroup.from_security_group_id(
+                    self, "SecurityGroup", network.database.security_group_id, mutable=False
+                )
+            ],
             publicly_accessible=False,
             multi_az=stage.is_durable,
             allocated_storage=stage.database_gigabytes,
@@ -64,6 +70,11 @@ class Database(Construct):
             allow_major_version_upgrade=False,
         )
         self.secret_arn = secret_arn(secret)
+        acknowledge(secret, "AwsSolutions-SMG4", "Functions read it at their start: docs/operations.md tells how to")
+        acknowledge(self.instance, "AwsSolutions-RDS11", "Only the functions' security groups reach the port at all")
+        if not stage.is_durable:
+            acknowledge(self.instance, "AwsSolutions-RDS3", "A development stage may be away for minutes")
+            acknowledge(self.instance, "AwsSolutions-RDS10", "A development stage is made to be destroyed")
         self.proxy_host = self._add_proxy(stage, network, secret) if stage.database_proxy else None
         if stage.backup_copy is not None:
             # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ReplicateBackups.html

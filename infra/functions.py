@@ -13,13 +13,15 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
+from infra.acknowledgements import acknowledge, acknowledge_managed_policy, acknowledge_wildcard
 from infra.network import NetworkStack
 from infra.packaging import CODE, INGEST, LAYERS, Asset
 from infra.retention import log_group
 from infra.stages import Stage
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
+
+_VPC_POLICY = "service-role/AWSLambdaVPCAccessExecutionRole"
 
 # How far into the network a function reaches.
 OUTSIDE, RECORDING, ACTING = "outside", "recording", "acting"
@@ -71,6 +73,7 @@ class Functions(Construct):
         self._assets = assets
         self._layers = {name: self._layer(name) for name in LAYERS}
         self.log_groups: dict[str, logs.LogGroup] = {}
+        self.roles: dict[str, iam.Role] = {}
         self.by_name = {name: self._function(name, shape) for name, shape in SHAPES.items()}
 
     def allow(self, name: str, actions: Sequence[str], resources: Sequence[str]) -> None:
@@ -100,6 +103,7 @@ class Functions(Construct):
         is_inside = shape.reach != OUTSIDE
         group_of = {RECORDING: self._network.recording, ACTING: self._network.acting}
         group = self.log_groups[name] = log_group(self, f"{title}Logs", self._stage)
+        self.roles[name] = self._role(title, group, shape)
         function = lambda_.Function(
             self,
             title,
@@ -109,7 +113,7 @@ class Functions(Construct):
             handler=f"functions.{name}.handler.handle",
             code=packaged_code(self._assets[INGEST if name == "ingest" else CODE]),
             layers=[self._layers[shape.layer]] if shape.layer else [],
-            role=self._role(title, group, shape),
+            role=self.roles[name],
             memory_size=shape.memory_mb,
             timeout=Duration.seconds(shape.timeout_seconds),
             reserved_concurrent_executions=(
@@ -139,13 +143,13 @@ class Functions(Construct):
 
     def _role(self, title: str, group: logs.LogGroup, shape: Shape) -> iam.Role:
         role = iam.Role(self, f"{title}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        acknowledge_wildcard(role, "X-Ray's actions know no resources")
         role.add_to_policy(
             iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn])
         )
         if shape.reach != OUTSIDE:
-            role.add_managed_policy(
-                iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AWSLambdaVPCAccessExecutionRole")
-            )
+            role.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name(_VPC_POLICY))
+            acknowledge_managed_policy(role, _VPC_POLICY, "Lambda makes the network interfaces; AWS keeps their list")
         return role
 
 

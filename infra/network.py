@@ -8,6 +8,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from infra.acknowledgements import acknowledge
 from infra.retention import log_group
 from infra.stages import Stage
 
@@ -48,6 +49,8 @@ class NetworkStack(Stack):
             # S3 through the gateway endpoint costs nothing and does not pass the NAT.
             gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
         )
+        for instance in gateway.gateway_instances if gateway is not None else []:
+            _encrypt_disk(instance)
         self._log_flows(stage)
         self.database = self._group("Database", "Postgres: who may connect")
         self.cache = self._group("Cache", "Valkey: who may connect")
@@ -101,6 +104,19 @@ class NetworkStack(Stack):
             traffic_type=ec2.FlowLogTrafficType.ALL if stage.is_durable else ec2.FlowLogTrafficType.REJECT,
             max_aggregation_interval=ec2.FlowLogMaxAggregationInterval.TEN_MINUTES,
         )
+
+
+def _encrypt_disk(instance: ec2.Instance) -> None:
+    resource = instance.node.default_child
+    if isinstance(resource, ec2.CfnInstance):
+        resource.block_device_mappings = [
+            ec2.CfnInstance.BlockDeviceMappingProperty(
+                device_name="/dev/xvda",
+                ebs=ec2.CfnInstance.EbsProperty(encrypted=True, volume_size=8, volume_type="gp3"),
+            )
+        ]
+    acknowledge(instance, "AwsSolutions-EC28", "A development stage's way out; its alarm is that work fails")
+    acknowledge(instance, "AwsSolutions-EC29", "It holds no state: a new one takes its place at the next deployment")
 
 
 def _nat_instance() -> ec2.NatInstanceProviderV2:

@@ -40,6 +40,7 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "delivery_id": receipt.delivery_id,
         "event": receipt.event,
         "subject": receipt.subject,
+        "trace_id": receipt.trace_id,
         "size_bytes": receipt.size_bytes,
         "is_stored_apart": receipt.is_stored_apart,
     }

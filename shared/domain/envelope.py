@@ -36,6 +36,7 @@ class Envelope:
         hook_id: GitHub's ``X-GitHub-Hook-ID``, or None.
         deflated: the body, compressed by ``deflate``; None when it is stored under ``body_key``.
         body_key: the object that holds the compressed body, when it is too large for a message.
+        trace_id: of the trace that began at API Gateway, ``1-5759e988-bd862e3fe1be46a994272793``, or None.
     """
 
     source: str
@@ -47,6 +48,12 @@ class Envelope:
     hook_id: str | None
     deflated: bytes | None
     body_key: str | None = None
+    trace_id: str | None = None
+
+    @property
+    def ids(self) -> dict[str, object]:
+        """The ids that every log line about the delivery carries."""
+        return {"correlation_id": self.delivery_id, "delivery_id": self.delivery_id, "trace_id": self.trace_id}
 
     @property
     def stored_key(self) -> str:
@@ -91,7 +98,7 @@ def _checked(envelope: Envelope) -> Envelope:
 
     UUID(envelope.delivery_id)
     texts = (envelope.source, envelope.event, envelope.subject, envelope.content_type)
-    optional_texts = (envelope.hook_id, envelope.body_key)
+    optional_texts = (envelope.hook_id, envelope.body_key, envelope.trace_id)
     is_typed = all(isinstance(text, str) for text in texts) and type(envelope.received_at) is int
     if not is_typed or not all(text is None or isinstance(text, str) for text in optional_texts):
         raise ValueError("a field is of another type")

@@ -91,8 +91,7 @@ class ClaimedTask:
     def ids(self) -> dict[str, object]:
         """The ids that every log line about the task carries."""
         return {
-            "correlation_id": self.envelope.delivery_id,
-            "delivery_id": self.envelope.delivery_id,
+            **self.envelope.ids,
             "run_id": self.run_id,
             "task_id": self.task_id,
             "workflow": self.workflow.name,

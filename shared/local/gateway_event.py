@@ -83,6 +83,8 @@ def build_event(scope: Mapping[str, Any], source: str | None, body: tuple[str, b
     forwarded_for = headers.get("x-forwarded-for")
     headers["x-forwarded-for"] = f"{forwarded_for}, {source_ip}" if forwarded_for else source_ip
     headers["x-forwarded-proto"] = scope["scheme"]
+    # API Gateway begins a trace where the sender has none.
+    headers.setdefault("x-amzn-trace-id", f"Root=1-{int(now):08x}-{uuid.uuid4().hex[:24]}")
     headers["x-forwarded-port"] = str(scope["server"][1]) if scope["server"] else "80"
     route = DEFAULT_ROUTE if source is None else WEBHOOK_ROUTE
     domain = headers.get("host", "localhost")

@@ -27,7 +27,7 @@ select claimed.id::text as task_id, claimed.run_id::text, claimed.position, clai
     claimed.attempt_count, claimed.lease_token::text,
     runs.workflow, runs.version, runs.subject, workflow_versions.definition,
     deliveries.key::text as delivery_key, deliveries.source, deliveries.delivery_id::text, deliveries.event,
-    deliveries.content_type, deliveries.body, deliveries.body_key,
+    deliveries.content_type, deliveries.body, deliveries.body_key, deliveries.trace_id,
     effects.id::text as effect_id, effects.kind, effects.request, effects.planned_at,
     agent_runs.agent_run_id, agent_runs.poll_count,
     extract(epoch from now() - agent_runs.created_at)::float8 as agent_age_seconds,

@@ -2,7 +2,7 @@
 select json_build_object(
     'delivery_id', delivery_id, 'source', source, 'generation', generation, 'event', event, 'action', action,
     'subject', subject, 'repository', repository, 'sender', sender, 'status', status, 'reason', reason,
-    'received_at', received_at, 'routed_at', routed_at, 'duplicate_count', duplicate_count,
+    'received_at', received_at, 'routed_at', routed_at, 'duplicate_count', duplicate_count, 'trace_id', trace_id,
     'verdicts', coalesce((select answers from verdicts where delivery_key = deliveries.key), '[]'),
     'runs', coalesce((select json_agg(run_document(runs) order by runs.id) from runs
         where runs.delivery_key = deliveries.key), '[]')) as document

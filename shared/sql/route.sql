@@ -7,10 +7,10 @@ order by name
 -- The delivery, its verdicts, its runs and their first tasks in one statement: all or nothing, one round trip.
 -- A known delivery is counted; one that had died before is taken up again.
 with recorded as (
-    insert into deliveries (source, delivery_id, event, action, subject, repository, sender, hook_id, status,
+    insert into deliveries (source, delivery_id, event, action, subject, repository, sender, hook_id, trace_id, status,
         received_at, content_type, body, body_key)
     values (%(source)s, %(delivery_id)s, %(event)s, %(action)s, %(subject)s, %(repository)s, %(sender)s,
-        %(hook_id)s, 'succeeded', %(received_at)s, %(content_type)s, %(body)s, %(body_key)s)
+        %(hook_id)s, %(trace_id)s, 'succeeded', %(received_at)s, %(content_type)s, %(body)s, %(body_key)s)
     on conflict (source, delivery_id, generation) do update
     set duplicate_count = deliveries.duplicate_count + 1,
         status = 'succeeded', reason = null, routed_at = now(),
@@ -42,9 +42,9 @@ update deliveries set duplicate_count = duplicate_count + 1
 where source = %(source)s and delivery_id = %(delivery_id)s and generation = 0
 
 -- name: record_dead_delivery
-insert into deliveries (source, delivery_id, event, subject, hook_id, status, reason, received_at, content_type,
-    body, body_key)
-values (%(source)s, %(delivery_id)s, %(event)s, %(subject)s, %(hook_id)s, 'dead', %(reason)s, %(received_at)s,
+insert into deliveries (source, delivery_id, event, subject, hook_id, trace_id, status, reason, received_at,
+    content_type, body, body_key)
+values (%(source)s, %(delivery_id)s, %(event)s, %(subject)s, %(hook_id)s, %(trace_id)s, 'dead', %(reason)s, %(received_at)s,
     %(content_type)s, %(body)s, %(body_key)s)
 on conflict (source, delivery_id, generation) do nothing
 returning key

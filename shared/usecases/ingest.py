@@ -29,6 +29,8 @@ MAX_REQUEST_BYTES = 6 * 1_048_576
 _DELIVERY_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _HOOK_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+# https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
+_TRACE_ID = re.compile(r"Root=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.ASCII)
 _TARGET_TYPE = re.compile(r"[a-z][a-z_]{0,31}", re.ASCII)
 
 
@@ -50,6 +52,7 @@ class Receipt:
     subject: str
     size_bytes: int
     is_stored_apart: bool
+    trace_id: str | None
 
     @property
     def is_ping(self) -> bool:
@@ -85,11 +88,20 @@ def ingest(
         raise Refused(413, "too_large", f"the body is over {MAX_REQUEST_BYTES} bytes")
     _verify(webhook, live_secrets, secrets)
     subject = derive_subject(event, parse_payload(read_json(webhook.body, content_type))).key
+    traced = _TRACE_ID.search(headers.get("x-amzn-trace-id", ""))
     envelope = Envelope(
-        webhook.source, delivery_id, event, subject, content_type, received_at, hook_id, deflate(webhook.body)
+        webhook.source,
+        delivery_id,
+        event,
+        subject,
+        content_type,
+        received_at,
+        hook_id,
+        deflate(webhook.body),
+        trace_id=traced[1] if traced else None,
     )
     is_stored_apart = _queue(envelope, queue, bodies)
-    return Receipt(delivery_id, event, subject, len(webhook.body), is_stored_apart)
+    return Receipt(delivery_id, event, subject, len(webhook.body), is_stored_apart, envelope.trace_id)
 
 
 def _header(headers: Mapping[str, str], name: str, form: re.Pattern[str], wanted: str) -> str:

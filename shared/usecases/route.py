@@ -32,11 +32,7 @@ def route(envelope: Envelope, deps: RouteDeps) -> Sequence[str]:
     Raises:
         Transient: when the database or the body store cannot be reached: the message is to be kept.
     """
-    ids = {
-        "correlation_id": envelope.delivery_id,
-        "delivery_id": envelope.delivery_id,
-        "event": envelope.event,
-    }
+    ids = {**envelope.ids, "event": envelope.event}
     try:
         delivery = read_delivery(envelope, read_body(envelope, deps.bodies))
     except (UnreadableEnvelope, Refused, Permanent) as error:
@@ -50,12 +46,13 @@ def route(envelope: Envelope, deps: RouteDeps) -> Sequence[str]:
     subject = delivery.subject.key
     if recorded.is_known:
         deps.telemetry.count("duplicates")
-        deps.telemetry.log("delivery.recognised", **ids, subject=subject)
+        deps.telemetry.log("delivery.recognised", level="INFO", **ids, subject=subject)
         return ()
     deps.telemetry.count("routed")
     deps.telemetry.count("runs_started", len(matched))
     deps.telemetry.log(
         "delivery.routed",
+        level="INFO",
         **ids,
         action=delivery.action,
         subject=subject,
@@ -81,8 +78,7 @@ def bury_delivery(envelope: Envelope, reason: str, records: DeliveryRecords, tel
         telemetry.log(
             "delivery.died",
             level="ERROR",
-            correlation_id=envelope.delivery_id,
-            delivery_id=envelope.delivery_id,
+            **envelope.ids,
             event=envelope.event,
             subject=envelope.subject,
             reason=reason,

@@ -18,6 +18,7 @@ BESIDE: Mapping[str, Callable[[Path], Any]] = {"postgres_outages": stop_postgres
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """The stack that the tests share; each leaves it whole."""
     with LocalStack(tmp_path_factory.mktemp("stack") / "state") as stack:
+        stack.start()
         yield stack
         assert stack.stop() == 0
         logs = stack.read_logs()

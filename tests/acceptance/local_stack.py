@@ -53,6 +53,8 @@ def wait_until(is_true: Callable[[], bool], what: str, seconds: float = DEADLINE
 class LocalStack:
     """``python -m shared.local up`` in a process of its own, and all that it starts.
 
+    At the end of its block it is stopped; within, it is started when told to.
+
     Args:
         state_dir: where it keeps its data.
         settings: of the environment; a developer's own environment and ``.env`` stay outside.
@@ -70,7 +72,6 @@ class LocalStack:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
         return self
 
     def __exit__(

@@ -94,6 +94,7 @@ def stop_postgres(directory: Path) -> OutageReport:
         with postgres.running() as server:
             settings = {"DATABASE_URL": postgres.address, "RETRY_BASE_SECONDS": "1"}
             stack = stack_of_stacks.enter_context(LocalStack(directory / "state", **settings))
+            stack.start()
             load = stack_of_stacks.enter_context(Load(stack))
             time.sleep(WELL_SECONDS)
             before = len(load.delivery_ids)

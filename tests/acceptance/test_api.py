@@ -29,8 +29,9 @@ def new_repository() -> str:
     "given", [None, "", "Bearer", "Bearer wrong", f"Basic {API_TOKEN}", f"Bearer {API_TOKEN}x", b"Bearer \xff\xe9"]
 )
 def test_a_bearer_token_is_required(stack: LocalStack, path: str, given: str | bytes | None) -> None:
-    headers = {} if given is None else {"authorization": given}
-    answer = httpx.get(f"{stack.url}{path}", headers=httpx.Headers(headers), trust_env=False)
+    token = given.encode() if isinstance(given, str) else given
+    headers = [] if token is None else [(b"authorization", token)]
+    answer = httpx.get(f"{stack.url}{path}", headers=headers, trust_env=False)
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"

@@ -56,6 +56,7 @@ def kill_workers(directory: Path) -> KillReport:
         "RETRY_BASE_SECONDS": "1",
     }
     with LocalStack(directory / "state", **settings) as stack:
+        stack.start()
         stack.add_faults("github", {"method": "POST", "times": -1, "delay_seconds": HELD_BACK_SECONDS})
         stack.add_faults("codegen", {"method": "POST", "times": -1, "delay_seconds": HELD_BACK_SECONDS})
         delivery_ids = [stack.send("pull_request", stack.open_pull_request()[1]) for _ in range(DELIVERIES)]

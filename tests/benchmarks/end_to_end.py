@@ -21,7 +21,7 @@ MAX_RATIO = 0.5
 MAX_GROWTH = 1.25
 
 WINDOW = 1_000
-WARM_UP = 100
+WARM_UP = 300
 # The emulator stands for a service of AWS: its cost is not the product's, and is reported apart.
 EMULATOR = "aws"
 APPLICATION = ("front", "workers")

@@ -67,9 +67,9 @@ def start_celery(supervisor: Supervisor) -> RunningStack:
         connection.execute(TABLES.read_bytes())
     settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "GITHUB_WEBHOOK_SECRET": SECRET}
     port = choose_port("PORT")
-    web = "uvicorn tests.benchmarks.celery_web:app --http httptools --loop asyncio --no-access-log --log-level warning"
+    web = "uvicorn tests.benchmarks.celery_web:app --http httptools --loop asyncio "
     _start(supervisor, "front", (*web.split(), "--port", str(port)), settings, port)
-    worker = "celery -A tests.benchmarks.celery_worker worker -Q deliveries --pool solo --loglevel warning"
+    worker = "celery -A tests.benchmarks.celery_worker worker -Q deliveries --pool solo --loglevel info"
     quiet = "--without-gossip --without-mingle --without-heartbeat"
     _start(supervisor, "workers", (*worker.split(), *quiet.split()), settings)
     return _describe(supervisor, port, database_url)

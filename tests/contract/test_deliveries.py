@@ -61,6 +61,7 @@ def test_a_delivery_is_recorded_with_verdicts_runs_and_first_tasks(store: Record
         "received_at": ANY,
         "routed_at": ANY,
         "duplicate_count": 0,
+        "trace_id": delivery.envelope.trace_id,
         "verdicts": [
             {"workflow": "first", "version": FIRST.version, "matched": True, "because": "no clauses"},
             {

@@ -117,6 +117,25 @@ class Contract:
             assert self._error_keys <= set(response.json())
         return response.json() if response.content else None
 
+    def check_request(self, request: httpx.Request) -> None:
+        """Checks that the document describes a request.
+
+        Raises:
+            openapi_core.exceptions.OpenAPIError: it does not.
+        """
+        path = request.url.raw_path.decode().partition("?")[0]
+        self._openapi.validate_request(
+            MockRequest(
+                self._host_url,
+                request.method,
+                path,
+                args=dict(request.url.params),
+                headers=dict(request.headers),
+                data=request.content or None,
+                content_type=request.headers.get("content-type", ""),
+            )
+        )
+
 
 def _find_free_port() -> int:
     with socket.socket() as listener:

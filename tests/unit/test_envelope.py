@@ -117,7 +117,7 @@ def test_an_envelope_cannot_be_changed() -> None:
 
 
 def test_fields_have_their_order_in_the_message() -> None:
-    envelope = Envelope("github", "id", "push", "a/b", "application/json", 1, None, None, "key")
+    envelope = Envelope("github", "id", "push", "a/b", "application/json", 1, None, None, "key", "1-a-b")
     assert json.loads(envelope.encode()) == {
         "source": "github",
         "delivery_id": "id",
@@ -127,6 +127,7 @@ def test_fields_have_their_order_in_the_message() -> None:
         "received_at": 1,
         "hook_id": None,
         "body_key": "key",
+        "trace_id": "1-a-b",
         "v": 1,
         "body": None,
     }

@@ -66,7 +66,7 @@ def test_a_webhook_is_accepted_byte_for_byte(door: Door) -> None:
     receipt = door.ingest(webhook)
 
     delivery_id = "0b4f6d5e-0000-4000-8000-00000000000a"
-    assert receipt == Receipt(delivery_id, "issues", "acme/widgets#7", len(body), is_stored_apart=False)
+    assert receipt == Receipt(delivery_id, "issues", "acme/widgets#7", len(body), is_stored_apart=False, trace_id=None)
     [envelope] = door.read_queue()
     assert envelope.deflated is not None
     assert inflate(envelope.deflated) == body

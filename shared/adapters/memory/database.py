@@ -34,6 +34,7 @@ class DeliveryRow:
     repository: str | None = None
     sender: str | None = None
     hook_id: str | None = None
+    trace_id: str | None = None
     reason: str | None = None
     duplicate_count: int = 0
     verdicts: list[dict[str, Any]] = field(default_factory=list)

@@ -73,6 +73,7 @@ class MemoryDeliveries:
             body=envelope.deflated,
             body_key=envelope.body_key,
             hook_id=envelope.hook_id,
+            trace_id=envelope.trace_id,
         )
         self._database.deliveries[_identity(envelope)] = row
         return row

@@ -34,6 +34,7 @@ class MemoryReading:
             details = {
                 "generation": 0,
                 "routed_at": _time(row.routed_at),
+                "trace_id": row.trace_id,
                 "verdicts": row.verdicts,
                 "runs": [_show_run(run) for run in row.runs],
             }

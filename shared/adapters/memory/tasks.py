@@ -131,6 +131,7 @@ def _claimed(task: TaskRow, lease_token: str, now: float) -> ClaimedTask:
             None,
             delivery.body,
             delivery.body_key,
+            delivery.trace_id,
         ),
         earlier=[
             EarlierTask(

@@ -76,6 +76,7 @@ def _columns(envelope: Envelope) -> dict[str, Any]:
         "content_type": envelope.content_type,
         "body": envelope.deflated,
         "body_key": envelope.body_key,
+        "trace_id": envelope.trace_id,
     }
 
 

@@ -83,6 +83,7 @@ class PostgresTasks:
                 None,
                 row["body"],
                 row["body_key"],
+                row["trace_id"],
             ),
             earlier=[
                 EarlierTask(

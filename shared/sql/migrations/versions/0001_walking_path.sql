@@ -27,6 +27,7 @@ create table deliveries (
     repository text,
     sender text,
     hook_id text,
+    trace_id text,
     status text not null check (status in ('succeeded', 'dead')),
     reason text,
     received_at timestamptz not null,
