@@ -37,7 +37,7 @@ _FAULTS = (
 BUCKET = "webhook-orchestrator-bodies"
 SECRET_NAME = "webhook-orchestrator/github"  # noqa: S105 - the name of a secret, not the secret
 # Where the output is no terminal it is a log, which has no edge.
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 250)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 1000)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,6 +19,7 @@ from shared.config import ConfigError, read_config
 from shared.local.free_ports import HOST, PortInUse
 from shared.local.gauges import Gauges, GaugesConfig, list_sources
 from shared.local.log_metrics import LogMetrics
+from shared.local.traces import TraceSender
 from shared.local.workers import watch_signals
 
 
@@ -73,15 +74,19 @@ def serve_metrics(exporter: Exporter, host: str, port: int) -> Iterator[int]:
 @click.option("--host", default=HOST, show_default=True, help="The address to listen on.")
 @click.option("--log", "logs", type=click.Path(path_type=Path), multiple=True, help="A log of functions; repeatable.")
 @click.option("--front", "front_url", help="The front, to be asked whether it is up.")
-def main(port: int, host: str, logs: tuple[Path, ...], front_url: str | None) -> None:
+@click.option("--traces", "collector", envvar="OTEL_EXPORTER_OTLP_ENDPOINT", help="Where traces go, as OTLP over HTTP.")
+def main(port: int, host: str, logs: tuple[Path, ...], front_url: str | None, collector: str | None) -> None:
     """Serve Prometheus metrics of the functions whose logs are named, and of the servers in the environment."""
     stop = watch_signals()
     try:
         storage = logs[0].absolute().parent if logs else None
-        sources = list_sources(read_config(GaugesConfig), front_url=front_url, storage=storage)
+        config = read_config(GaugesConfig)
+        sources = list_sources(config, front_url=front_url, storage=storage)
         exporter = Exporter(LogMetrics(logs), Gauges(sources))
         with serve_metrics(exporter, host, port) as chosen:
             print(f"metrics: listening on http://{host}:{chosen}/metrics", flush=True)
+            if collector and config.database_url:
+                TraceSender(collector, config.database_url).run(stop)
             stop.wait()
     except (ConfigError, PortInUse) as fault:
         print(fault, file=sys.stderr)

@@ -64,6 +64,7 @@ class LocalStack:
         self.state_dir = state_dir
         self.secret = SECRET
         self.port = choose_port("PORT")
+        self._metrics_port = choose_port("METRICS_PORT", avoid=[self.port])
         self.url = f"http://{HOST}:{self.port}"
         self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=30.0)
         self.client.headers["authorization"] = f"Bearer {API_TOKEN}"
@@ -89,6 +90,7 @@ class LocalStack:
             "HOME": str(self.state_dir.parent),
             "PYTHONPATH": str(ROOT),
             "PORT": str(self.port),
+            "METRICS_PORT": str(self._metrics_port),
             "STATE_DIR": str(self.state_dir),
             "API_TOKEN": API_TOKEN,
             "GITHUB_WEBHOOK_SECRET": SECRET,

@@ -5,9 +5,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import psutil
 
@@ -62,57 +64,67 @@ class OwnPostgres:
 
 
 class Load:
-    """Webhooks at an interval, from a thread, until it is stopped; none may be refused."""
+    """Webhooks at an interval, from a thread, while its block lasts; none may be refused."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._send, name="load")
-        self.delivery_ids: list[str] = []
-        self.fault: BaseException | None = None
+        self._end = threading.Event()
+        self._delivery_ids: list[str] = []
+        self._pool = ThreadPoolExecutor(1)
 
-    def __enter__(self) -> "Load":
-        self._thread.start()
+    def __enter__(self) -> Self:
+        self._sending = self._pool.submit(self._send)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._pool.shutdown()
+
+    @property
+    def count(self) -> int:
+        """How many were accepted so far."""
+        return len(self._delivery_ids)
+
+    def end(self) -> list[str]:
+        """Stops sending; returns the delivery ids. Raises AssertionError when a webhook was refused."""
+        self._end.set()
+        self._sending.result()
+        return self._delivery_ids
 
     def _send(self) -> None:
-        try:
-            while not self._stop.wait(INTERVAL_SECONDS):
-                self.delivery_ids.append(self._stack.send("pull_request", self._stack.open_pull_request()[1]))
-        except BaseException as fault:  # noqa: BLE001 - reported by the thread that waits
-            self.fault = fault
+        while not self._end.wait(INTERVAL_SECONDS):
+            self._delivery_ids.append(self._stack.send("pull_request", self._stack.open_pull_request()[1]))
 
 
 def stop_postgres(directory: Path) -> OutageReport:
     """Freezes Postgres, stops it, and follows every delivery to its end."""
     postgres = OwnPostgres(directory / "database")
-    with contextlib.ExitStack() as stack_of_stacks:
-        with postgres.running() as server:
-            settings = {"DATABASE_URL": postgres.address, "RETRY_BASE_SECONDS": "1"}
-            stack = stack_of_stacks.enter_context(LocalStack(directory / "state", **settings))
-            stack.start()
-            load = stack_of_stacks.enter_context(Load(stack))
+    settings = {"DATABASE_URL": postgres.address, "RETRY_BASE_SECONDS": "1"}
+    # Postgres is left last: the stack, which is left before, is stopped while it runs.
+    with contextlib.ExitStack() as runs, LocalStack(directory / "state", **settings) as stack:
+        server = runs.enter_context(postgres.running())
+        stack.start()
+        with Load(stack) as load:
             time.sleep(WELL_SECONDS)
-            before = len(load.delivery_ids)
+            before = load.count
             with _frozen(server):
                 time.sleep(OUTAGE_SECONDS)
-                sent_while_hung = len(load.delivery_ids) - before
+                sent_while_hung = load.count - before
             time.sleep(WELL_SECONDS)
-        before = len(load.delivery_ids)
-        answers = [stack.client.get(path) for path in ("/health", "/health?deep=1", "/api/v1/deliveries")]
-        time.sleep(OUTAGE_SECONDS)
-        sent_while_stopped = len(load.delivery_ids) - before
-        with postgres.running():
+
+            runs.close()
+            before = load.count
+            answers = [stack.client.get(path) for path in ("/health", "/health?deep=1", "/api/v1/deliveries")]
+            time.sleep(OUTAGE_SECONDS)
+            sent_while_stopped = load.count - before
+            runs.enter_context(postgres.running())
             time.sleep(WELL_SECONDS)
-            load.__exit__()
-            assert load.fault is None, load.fault
-            documents = [stack.follow(delivery_id) for delivery_id in load.delivery_ids]
-            check_once(stack, documents)
-            stack.stop()
+            delivery_ids = load.end()
+        documents = [stack.follow(delivery_id) for delivery_id in delivery_ids]
+        check_once(stack, documents)
+        assert stack.stop() == 0
     shallow, deep, reading = ((answer.status_code, answer.json()) for answer in answers)
     return OutageReport(documents, sent_while_hung, sent_while_stopped, [shallow, deep], reading)
 

@@ -9,7 +9,7 @@ create table deliveries (
     sender text,
     received_at timestamptz not null,
     recorded_at timestamptz not null default now(),
-    body bytea not null
+    body jsonb not null
 );
 create index on deliveries (received_at);
 create index on deliveries (subject, received_at);

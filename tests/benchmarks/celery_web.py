@@ -1,4 +1,7 @@
-"""The Celery version's web application: FastAPI verifies a webhook and hands it to Celery."""
+"""The Celery version's web application: FastAPI verifies a webhook and hands it to Celery.
+
+Publishing waits for Redis, so it does so in a thread, as FastAPI advises: https://fastapi.tiangolo.com/async/
+"""
 
 import hashlib
 import hmac

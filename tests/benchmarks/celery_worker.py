@@ -1,11 +1,12 @@
 """The Celery version of the job: a careful worker that records a delivery, its run and the run's first task.
 
-It is cheaper than ours where it can be: it logs and counts nothing, and its rules are three lines of Python.
+It acknowledges late, takes one delivery at a time and keeps a delivery once, in one transaction, its payload as
+jsonb. Where it can be cheaper than ours it is: no result backend, no events, no verdicts, no metrics, its rules
+are a few lines of Python, and it runs in the pool that takes the least CPU (solo, of those tried).
 """
 
 import json
 import os
-import zlib
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -28,7 +29,7 @@ app.conf.update(
 
 @cache
 def connect() -> psycopg.Connection[tuple[Any, ...]]:
-    """Returns the worker's connection, opened at the first delivery. The worker starts again if it breaks."""
+    """Returns the worker's connection, opened at the first delivery."""
     return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
 
 
@@ -54,7 +55,7 @@ def record_delivery(delivery_id: str, event: str, received_at: float, body: str)
                 repository,
                 payload.get("sender", {}).get("login"),
                 datetime.fromtimestamp(received_at, UTC),
-                zlib.compress(body.encode(), 1),
+                body,
             ),
         ).fetchone()
         if recorded is None or workflow is None:

@@ -155,7 +155,7 @@ def test_arguments_that_are_missing_are_refused(outside: Outside) -> None:
 def test_what_cannot_be_reached_was_not_written(kind: str) -> None:
     with httpx.Client(base_url=f"http://{HOST}:{choose_port('nobody')}", trust_env=False) as client:
         action = ACTIONS[kind](client)
-        requests = {
+        requests: dict[str, dict[str, object]] = {
             "github.comment": {"repository": "acme/widgets", "number": 7, "body": "Hi"},
             "github.status": {"repository": "acme/widgets", "sha": SHA, "state": "success", "context": "c"},
             "codegen.run": {"prompt": "Work", "subject": "acme/widgets#7"},

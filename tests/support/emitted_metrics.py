@@ -1,0 +1,51 @@
+"""The names of the metrics that the functions emit, read from their source."""
+
+import ast
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.domain.statuses import Status
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("functions", "shared/usecases")
+# What the one placeholder of a name built by an f-string may stand for, by its expression.
+VALUES = {
+    "settlement.outcome": ("succeeded", "retried", "deferred", "dead"),
+    "settlement.status.value": tuple(Status),
+    "settlement.course.status.value": tuple(Status),
+}
+
+
+def find_emitted_metrics() -> set[str]:
+    """Returns every name that is counted or reported. Raises KeyError for a placeholder that ``VALUES`` lacks."""
+    files = itertools.chain.from_iterable((ROOT / folder).rglob("*.py") for folder in FOLDERS)
+    return {name for path in files for name in _find_names(ast.parse(path.read_text("utf-8")))}
+
+
+def _find_names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "count" and _is_telemetry(node.func.value):
+            yield from _expand(node.args[0])
+        elif isinstance(node.func, ast.Name) and node.func.id == "_report":
+            for argument in node.args:
+                # The metrics of a report are the mapping of names to numbers.
+                if isinstance(argument, ast.Dict):
+                    yield from itertools.chain.from_iterable(_expand(key) for key in argument.keys if key is not None)
+
+
+def _is_telemetry(receiver: ast.expr) -> bool:
+    return "telemetry" in ast.unparse(receiver)
+
+
+def _expand(name: ast.expr) -> Iterator[str]:
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+        yield name.value
+    elif isinstance(name, ast.JoinedStr):
+        parts = [
+            VALUES[ast.unparse(part.value)] if isinstance(part, ast.FormattedValue) else (ast.literal_eval(part),)
+            for part in name.values
+        ]
+        yield from ("".join(map(str, chosen)) for chosen in itertools.product(*parts))
