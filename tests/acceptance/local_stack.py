@@ -266,7 +266,7 @@ def check_once(stack: LocalStack, documents: Iterable[Mapping[str, Any]]) -> Non
             effects = [effect for task in run["tasks"] for effect in task["effects"]]
             assert [effect["status"] for effect in effects] == ["done", "done"], run
             recorded_marks.update(effect["effect_id"] for effect in effects)
-    assert recorded_runs == wanted
+    _check_counts("runs", recorded_runs, wanted)
 
     comments, agent_runs, marks = Counter[str](), Counter[str](), Counter[str]()
     for request in stack.list_received("github", method="POST"):
@@ -278,6 +278,11 @@ def check_once(stack: LocalStack, documents: Iterable[Mapping[str, Any]]) -> Non
         if request["applied"] and request["path"].endswith("/agent/run"):
             agent_runs[request["body"]["metadata"]["subject"]] += 1
             marks[request["body"]["metadata"][MARK]] += 1
-    assert Counter({subject: comments[subject] for subject in wanted}) == wanted
-    assert Counter({subject: agent_runs[subject] for subject in wanted}) == wanted
-    assert Counter({mark: marks[mark] for mark in recorded_marks}) == recorded_marks
+    _check_counts("comments", comments, wanted)
+    _check_counts("agent runs", agent_runs, wanted)
+    _check_counts("marks of effects", marks, recorded_marks)
+
+
+def _check_counts(noun: str, found: Counter[str], wanted: Counter[str]) -> None:
+    differing = {key: found[key] for key in wanted if found[key] != wanted[key]}
+    assert not differing, f"{noun}, each wanted once: {differing}"

@@ -18,7 +18,7 @@ def test_valkey_killed_and_then_emptied_with_a_backlog_loses_and_fails_nothing(s
     killed = stack.signal("valkey", signal.SIGKILL)
     delivery_ids += [stack.send("pull_request", stack.open_pull_request()[1]) for _ in range(BACKLOG)]
     wait_until(lambda: stack.endpoints["valkey"]["pid"] not in {None, killed}, "valkey is started again")
-    wait_until(lambda: stack.get("/health", deep=1)["checks"]["cache"], "the cache is back")
+    wait_until(lambda: stack.client.get("/health", params={"deep": 1}).json()["checks"]["cache"], "the cache is back")
     unfinished = [each for each in delivery_ids if not is_finished(stack, each)]
     with redis.Redis.from_url(stack.address("valkey")) as valkey:
         valkey.flushall()

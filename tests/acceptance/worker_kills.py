@@ -9,10 +9,12 @@ from typing import Any
 
 from tests.acceptance.local_stack import LocalStack, check_once, wait_until
 
-DELIVERIES = 200
 KILLS = 20
-# Writes are held back so that a kill finds some under way: applied outside, not yet recorded by us.
+# Sent anew for each life of the workers, so that each kill finds work under way.
+DELIVERIES_A_LIFE = 10
+# Writes are held back so that a kill finds some of them applied outside and not yet recorded by us.
 HELD_BACK_SECONDS = 0.4
+# Shorter than two writes that are held back and an agent run of the sandbox, 2 seconds, take together.
 LIFE_SECONDS = (0.2, 2.5)
 STARTED = "workers: polling"
 
@@ -23,13 +25,13 @@ class KillReport:
 
     Attributes:
         documents: every delivery, at its end.
-        unfinished_at_last_kill: how many were still under way.
+        unfinished: how many were under way at each kill.
         killed: process ids.
         seconds: how long it took.
     """
 
     documents: list[dict[str, Any]]
-    unfinished_at_last_kill: int
+    unfinished: list[int]
     killed: list[int]
     seconds: float
 
@@ -59,21 +61,23 @@ def kill_workers(directory: Path) -> KillReport:
         stack.start()
         stack.add_faults("github", {"method": "POST", "times": -1, "delay_seconds": HELD_BACK_SECONDS})
         stack.add_faults("codegen", {"method": "POST", "times": -1, "delay_seconds": HELD_BACK_SECONDS})
-        delivery_ids = [stack.send("pull_request", stack.open_pull_request()[1]) for _ in range(DELIVERIES)]
-        killed = [_kill_once(stack, lives) for lives in range(1, KILLS + 1)]
-        unfinished = _count_unfinished(stack)
+        delivery_ids: list[str] = []
+        unfinished, killed = [], []
+        for life in range(1, KILLS + 1):
+            delivery_ids += [stack.send("pull_request", stack.open_pull_request()[1]) for _ in range(DELIVERIES_A_LIFE)]
+            killed.append(_kill_once(stack, life))
+            unfinished.append(len(delivery_ids) - _count_finished(stack))
         documents = [stack.follow(delivery_id) for delivery_id in delivery_ids]
         check_once(stack, documents)
         return KillReport(documents, unfinished, killed, time.monotonic() - started)
 
 
-def _kill_once(stack: LocalStack, lives: int) -> int:
+def _kill_once(stack: LocalStack, life: int) -> int:
     log = stack.state_dir / "logs" / "workers.log"
-    wait_until(lambda: log.read_text(errors="replace").count(STARTED) >= lives, f"the workers live their life {lives}")
+    wait_until(lambda: log.read_text(errors="replace").count(STARTED) >= life, f"the workers live their life {life}")
     time.sleep(random.uniform(*LIFE_SECONDS))  # noqa: S311 - no secret depends on it
     return stack.signal("workers", signal.SIGKILL)
 
 
-def _count_unfinished(stack: LocalStack) -> int:
-    finished = stack.get("/api/v1/tasks", status="succeeded", uses="github.comment", limit=200)["items"]
-    return DELIVERIES - len(finished)
+def _count_finished(stack: LocalStack) -> int:
+    return len(stack.get("/api/v1/tasks", status="succeeded", uses="github.comment", limit=200)["items"])

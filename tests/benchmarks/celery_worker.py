@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from celery import Celery
+from celery import Celery  # type: ignore[import-untyped]  # it ships no types
 
 app = Celery("benchmark", broker=os.environ["REDIS_URL"])
 app.conf.update(
@@ -33,45 +33,55 @@ def connect() -> psycopg.Connection[tuple[Any, ...]]:
     return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
 
 
-@app.task(name="record_delivery", autoretry_for=(psycopg.OperationalError,), retry_backoff=True, max_retries=8)
+@app.task(  # type: ignore[untyped-decorator]  # Celery ships no types
+    name="record_delivery", autoretry_for=(psycopg.OperationalError,), retry_backoff=True, max_retries=8
+)
 def record_delivery(delivery_id: str, event: str, received_at: float, body: str) -> None:
     """Records a delivery once, and its run when a rule matches."""
     payload = json.loads(body)
     repository = payload.get("repository", {}).get("full_name")
     workflow = find_workflow(event, payload)
     with connect().transaction():
-        recorded = connect().execute(
-            """
+        recorded = (
+            connect()
+            .execute(
+                """
             insert into deliveries (delivery_id, event, action, subject, repository, sender, received_at, body)
             values (%s, %s, %s, %s, %s, %s, %s, %s)
             on conflict (delivery_id) do nothing
             returning id
             """,
-            (
-                delivery_id,
-                event,
-                payload.get("action"),
-                f"{repository}#{payload.get('number') or payload.get('ref')}",
-                repository,
-                payload.get("sender", {}).get("login"),
-                datetime.fromtimestamp(received_at, UTC),
-                body,
-            ),
-        ).fetchone()
+                (
+                    delivery_id,
+                    event,
+                    payload.get("action"),
+                    f"{repository}#{payload.get('number') or payload.get('ref')}",
+                    repository,
+                    payload.get("sender", {}).get("login"),
+                    datetime.fromtimestamp(received_at, UTC),
+                    body,
+                ),
+            )
+            .fetchone()
+        )
         if recorded is None or workflow is None:
             return
-        run = connect().execute(
-            "insert into runs (delivery, workflow) values (%s, %s) returning id", (recorded[0], workflow)
-        ).fetchone()
+        run = (
+            connect()
+            .execute("insert into runs (delivery, workflow) values (%s, %s) returning id", (recorded[0], workflow))
+            .fetchone()
+        )
         assert run is not None
-        task = connect().execute(
-            "insert into tasks (run, step) values (%s, %s) returning id", (run[0], "analyse")
-        ).fetchone()
+        task = (
+            connect()
+            .execute("insert into tasks (run, step) values (%s, %s) returning id", (run[0], "analyse"))
+            .fetchone()
+        )
         assert task is not None
     execute_task.delay(task[0])
 
 
-@app.task(name="execute_task")
+@app.task(name="execute_task")  # type: ignore[untyped-decorator]  # likewise
 def execute_task(task_id: int) -> None:
     """Stands for the work on a task, which neither version does here."""
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from shared.local.gateway_event import build_event, encode_body, find_source
 from shared.local.queues import create_queues
 from shared.local.servers import AWS_CREDENTIALS, plan_servers
 from shared.local.supervisor import Supervisor
-from tests.benchmarks.payloads import SECRET, SignedDelivery, read_samples, sign_sample
+from tests.benchmarks.payloads import ROOT, SECRET, build_gateway_event, read_samples, sign_sample
 from tests.benchmarks.process_cpu import read_cpu_seconds, read_peak_bytes
+from tests.benchmarks.refusal_cost import measure_refusal
 from tests.benchmarks.runtime_api import LambdaFunction
 from tests.benchmarks.table import Figure
 
-ROOT = Path(__file__).parents[2]
 OURS = "functions.ingest.handler.handle"
 PLAIN = "tests.benchmarks.plain_boto3_handler.handle"
 TRIVIAL = "tests.benchmarks.trivial_handler.handle"
@@ -27,7 +26,6 @@ MAX_INIT_RATIO = 0.35
 MAX_PEAK_MB = 32.0
 
 WARM_UP = 20
-PATH = "/api/v1/webhooks/github"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,8 @@ def measure_ingest(
             on_progress(f"ingest: round {number + 1} of {rounds}")
             for handler, found in costs.items():
                 found.append(measure_process(handler, environment, list(generate_events(WARM_UP + deliveries))))
-    return build_figures(costs[OURS], costs[PLAIN], costs[TRIVIAL])
+        refusals = measure_refusal(environment, rounds=rounds * 2 + 1)
+    return [*build_figures(costs[OURS], costs[PLAIN], costs[TRIVIAL]), *refusals]
 
 
 def build_environment(endpoint: str, bytecode_dir: Path) -> dict[str, str]:
@@ -105,24 +104,6 @@ def generate_events(count: int) -> Iterator[bytes]:
     """Yields API Gateway's events of real deliveries, each with an id of its own."""
     for sample in islice(cycle(read_samples()), count):
         yield json.dumps(build_gateway_event(sign_sample(sample))).encode()
-
-
-def build_gateway_event(delivery: SignedDelivery) -> dict[str, object]:
-    """Returns the event of a delivery, as the local front makes it."""
-    headers = {"host": "localhost", "accept": "*/*", **delivery.headers}
-    scope = {
-        "method": "POST",
-        "path": PATH,
-        "raw_path": PATH.encode(),
-        "query_string": b"",
-        "http_version": "1.1",
-        "scheme": "https",
-        "client": ("192.0.2.1", 443),
-        "server": ("127.0.0.1", 443),
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-    }
-    body = encode_body(delivery.body, headers["content-type"])
-    return build_event(scope, find_source("POST", PATH.encode()), body)
 
 
 def build_figures(ours: Sequence[Cost], plain: Sequence[Cost], trivial: Sequence[Cost]) -> list[Figure]:

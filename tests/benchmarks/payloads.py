@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -12,13 +11,16 @@ from shared.adapters.workflow_files import read_default_workflows
 from shared.domain.delivery import build_document
 from shared.domain.subject import derive_subject
 from shared.domain.workflow import judge
+from shared.local.gateway_event import build_event, encode_body, find_source
 from shared.local.webhook import build_headers
 
-SECRET = "a secret of the benchmarks"  # noqa: S105 - nothing but the benchmarks knows it
+SECRET = "a secret of the benchmarks"
 MIN_BYTES, MAX_BYTES = 7 * 1024, 27 * 1024
 SUBJECTS = 200
+PATH = "/api/v1/webhooks/github"
+ROOT = Path(__file__).parents[2]
 
-_PAYLOADS = Path(__file__).parents[1] / "data" / "github-payloads.json.gz"
+_PAYLOADS = ROOT / "tests" / "data" / "github-payloads.json.gz"
 # Every payload that starts a run is about this repository; another name makes it another subject.
 _REPOSITORY = b"Codertocat/Hello-World"
 
@@ -74,6 +76,19 @@ def generate_deliveries(samples: list[Sample], count: int) -> Iterator[SignedDel
         yield sign_sample(Sample(sample.event, body))
 
 
-def new_run_id() -> str:
-    """Returns a name that no other run of the benchmarks uses."""
-    return uuid.uuid4().hex[:12]
+def build_gateway_event(delivery: SignedDelivery) -> dict[str, object]:
+    """Returns the event of a delivery, as the local front makes it."""
+    headers = {"host": "localhost", "accept": "*/*", **delivery.headers}
+    scope = {
+        "method": "POST",
+        "path": PATH,
+        "raw_path": PATH.encode(),
+        "query_string": b"",
+        "http_version": "1.1",
+        "scheme": "https",
+        "client": ("192.0.2.1", 443),
+        "server": ("127.0.0.1", 443),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    body = encode_body(delivery.body, headers["content-type"])
+    return build_event(scope, find_source("POST", PATH.encode()), body)

@@ -4,18 +4,20 @@ CPU time, unlike the wall clock, hardly depends on what else the machine does.
 """
 
 import contextlib
+import platform
 import re
-import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
 
 import psutil
 
+IS_LINUX = platform.system() == "Linux"
+
 
 def read_cpu_seconds(pid: int) -> float:
     """Returns the CPU time of a living process, its ended children not included."""
-    if sys.platform == "linux":
+    if IS_LINUX:
         # The clock that clock_getcpuclockid(3) names: exact, where /proc counts in ticks of 10 ms.
         return time.clock_gettime(~pid << 3 | 2)
     times = psutil.Process(pid).cpu_times()
@@ -41,7 +43,7 @@ def read_tree_seconds(pid: int, without: Collection[int] = ()) -> float:
 
 def read_peak_bytes(pid: int) -> int:
     """Returns the largest resident set that a living process has had; off Linux, the one it has now."""
-    if sys.platform == "linux":
+    if IS_LINUX:
         # Not getrusage: a child starts there with the peak of the parent it was forked from.
         found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
         if found is not None:

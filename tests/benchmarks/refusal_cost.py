@@ -10,8 +10,7 @@ from contextlib import redirect_stdout
 from itertools import cycle, islice
 from statistics import median
 
-from tests.benchmarks.ingest_cost import ROOT, build_gateway_event
-from tests.benchmarks.payloads import SignedDelivery, read_samples, sign_sample
+from tests.benchmarks.payloads import ROOT, SignedDelivery, build_gateway_event, read_samples, sign_sample
 from tests.benchmarks.table import Figure
 
 # From the issue.

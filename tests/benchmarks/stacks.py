@@ -13,9 +13,8 @@ from shared.local.free_ports import HOST, choose_port
 from shared.local.servers import AWS_CREDENTIALS, plan_servers
 from shared.local.stack import answers, prepare
 from shared.local.supervisor import Program, Supervisor
-from tests.benchmarks.payloads import SECRET
+from tests.benchmarks.payloads import PATH, ROOT, SECRET
 
-ROOT = Path(__file__).parents[2]
 TABLES = Path(__file__).with_name("celery_tables.sql")
 
 
@@ -67,7 +66,7 @@ def start_celery(supervisor: Supervisor) -> RunningStack:
         connection.execute(TABLES.read_bytes())
     settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "GITHUB_WEBHOOK_SECRET": SECRET}
     port = choose_port("PORT")
-    web = "uvicorn tests.benchmarks.celery_web:app --http httptools --loop asyncio "
+    web = "uvicorn tests.benchmarks.celery_web:app --http httptools --loop asyncio"
     _start(supervisor, "front", (*web.split(), "--port", str(port)), settings, port)
     worker = "celery -A tests.benchmarks.celery_worker worker -Q deliveries --pool solo --loglevel info"
     quiet = "--without-gossip --without-mingle --without-heartbeat"
@@ -102,4 +101,4 @@ def _describe(supervisor: Supervisor, port: int, database_url: str) -> RunningSt
         for name, endpoint in read_endpoints(supervisor.endpoints_path).items()
         if endpoint["pid"] is not None and name != "supervisor"
     }
-    return RunningStack(f"http://{HOST}:{port}/api/v1/webhooks/github", database_url, pids)
+    return RunningStack(f"http://{HOST}:{port}{PATH}", database_url, pids)

@@ -40,12 +40,15 @@ class Figure:
         return (self.ours if self.ratio is None else self.ratio) <= self.budget
 
 
-def render_table(figures: Sequence[Figure], caption: str) -> Table:
-    """Returns the table."""
-    table = Table(*COLUMNS, title="What a delivery costs", caption=caption, caption_justify="left")
+def print_figures(figures: Sequence[Figure], notes: str, console: Console) -> bool:
+    """Prints the table and the notes below it, reflowed; returns whether every budget is kept."""
+    table = Table(*COLUMNS, title="What a delivery costs")
     for figure in figures:
         table.add_row(*_cells(figure), style="bold red" if figure.holds is False else None)
-    return table
+    console.print(table)
+    for paragraph in notes.split("\n\n"):
+        console.print(" ".join(paragraph.split()), highlight=False, markup=False)
+    return all(figure.holds is not False for figure in figures)
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
@@ -60,9 +63,3 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         budget,
         {True: "yes", False: "NO", None: ""}[figure.holds],
     )
-
-
-def print_table(figures: Sequence[Figure], caption: str, console: Console) -> bool:
-    """Prints the table; returns whether every budget is kept."""
-    console.print(render_table(figures, caption))
-    return all(figure.holds is not False for figure in figures)

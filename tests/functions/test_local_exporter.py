@@ -1,15 +1,9 @@
 """/metrics on one machine: what the logs say and what the servers say, as Prometheus reads it."""
 
-import contextlib
 import http.server
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +23,7 @@ from shared.local.stack import EVERYWHERE, Stack
 from shared.local.supervisor import Supervisor
 from shared.observability import write_outcome
 from tests.support.clock import ManualClock
-
-ROOT = Path(__file__).parents[2]
-SECONDS = 60.0
-Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-def read_samples(text: str) -> Samples:
-    """Returns the samples of an exposition by name and labels, as Prometheus's own parser reads them."""
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+from tests.support.local_up import SECONDS, LocalUp, Samples, read_samples, sample, wait_until
 
 
 def expose(collector: Any) -> Samples:  # noqa: ANN401 - any of the collectors
@@ -59,10 +41,6 @@ def build_line(
         "Metrics": [{"Name": name, "Unit": unit} for name in metrics],
     }
     return json.dumps({"service": "test", **members, **metrics, "_aws": {"CloudWatchMetrics": [directive]}})
-
-
-def sample(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return (f"{PREFIX}_{name}", tuple(sorted(labels.items())))
 
 
 @pytest.fixture
@@ -324,71 +302,14 @@ def test_front_and_metrics_listen_where_the_setting_says(
         assert program.argv[program.argv.index("--host") + 1] == host
 
 
-def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.1)
-
-
-class Running:
-    """``python -m shared.local up`` in a directory of its own."""
-
-    def __init__(self, state_dir: Path, **settings: str) -> None:
-        self.state_dir = state_dir
-        self.port, self.metrics_port = choose_port("PORT"), choose_port("METRICS_PORT")
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(state_dir),
-            "STATE_DIR": str(state_dir),
-            "PORT": str(self.port),
-            "METRICS_PORT": str(self.metrics_port),
-            **settings,
-        }
-        self.out = state_dir.with_suffix(".out")
-
-    @contextlib.contextmanager
-    def start(self) -> Iterator[None]:
-        with self.out.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "shared.local", "up"],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            wait_until(lambda: process.poll() is not None or "\nready\n" in self.out.read_text())
-            assert process.poll() is None, self.out.read_text()
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(SECONDS)
-
-    def send(self, event: str) -> None:
-        command = [sys.executable, "-m", "shared.local", "send", event]
-        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True)
-
-    def scrape(self) -> Samples:
-        try:
-            return read_samples(httpx.get(f"http://{HOST}:{self.metrics_port}/metrics", timeout=SECONDS).text)
-        except httpx.ConnectError:
-            return {}
-
-    @property
-    def endpoints(self) -> dict[str, Any]:
-        endpoints: dict[str, Any] = json.loads((self.state_dir / "endpoints.json").read_text())
-        return endpoints
-
-
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(tmp_path_factory.mktemp("stack") / "state")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalUp]:
+    running = LocalUp(tmp_path_factory.mktemp("stack") / "state")
     with running.start():
         yield running
 
 
-def test_the_running_stack_says_every_gauge_and_counts_what_happens(stack: Running) -> None:
+def test_the_running_stack_says_every_gauge_and_counts_what_happens(stack: LocalUp) -> None:
     stack.send("pull_request")
     function = {"environment": "local"}
     done = sample("runs_succeeded_total", service="execute", **function)
@@ -409,27 +330,7 @@ def test_the_running_stack_says_every_gauge_and_counts_what_happens(stack: Runni
     assert f"http://{HOST}:{stack.metrics_port}/metrics" in stack.out.read_text()
 
 
-def test_servers_that_the_environment_names_are_used_and_none_is_started(stack: Running, tmp_path: Path) -> None:
-    given = stack.endpoints
-    second = Running(
-        tmp_path / "state",
-        DATABASE_URL=given["postgres"]["address"],
-        REDIS_URL=given["valkey"]["address"],
-        AWS_ENDPOINT_URL=given["aws"]["address"],
-    )
-    with second.start():
-        second.send("ping")
-        up = {f"{PREFIX}_up": 1.0}
-        wait_until(lambda: sample("up", source="front") in second.scrape())
-        samples = second.scrape()
-        endpoints = second.endpoints
-
-    assert [endpoints[name]["pid"] for name in ("postgres", "valkey", "aws")] == [None] * 3
-    assert {value for (name, _), value in samples.items() if name in up} == {1}
-    assert samples[sample("accepted_total", environment="local", service="ingest", source="github")] == 1
-
-
-def test_a_metric_has_one_help_text_and_one_type(stack: Running) -> None:
+def test_a_metric_has_one_help_text_and_one_type(stack: LocalUp) -> None:
     text = httpx.get(f"http://{HOST}:{stack.metrics_port}/metrics", timeout=SECONDS).text
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert names
