@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge, acknowledge_managed_policy, acknowledge_wildcard
 from infra.api import WEBHOOKS_PATH, Api
+from infra.bodies import create_bucket
 from infra.data import DataStack
 from infra.functions import Functions
 from infra.network import NetworkStack
@@ -31,6 +32,7 @@ class ApplicationStack(Stack):
     Attributes:
         functions: by name.
         queues: by what they hold.
+        bodies: the bucket of bodies that a queue message cannot hold.
         api: the way in.
     """
 
@@ -48,6 +50,7 @@ class ApplicationStack(Stack):
         self._stage = stage
         self._data = data
         self.queues: Queues = create_queues(self, stage)
+        self.bodies = create_bucket(self, stage)
         self.functions = Functions(self, "Functions", stage=stage, network=network, assets=assets)
         self._wire_settings()
         self._wire_rights()
@@ -62,7 +65,7 @@ class ApplicationStack(Stack):
     def _wire_settings(self) -> None:
         queues, data, stage = self.queues, self._data, self._stage
         deliveries, tasks = queues.deliveries.queue_url, queues.tasks.queue_url
-        bodies = data.bodies.bucket_name
+        bodies = self.bodies.bucket_name
         configure = self.functions.set_environment
         configure(
             "ingest",
@@ -89,12 +92,12 @@ class ApplicationStack(Stack):
     def _wire_rights(self) -> None:
         queues, data, allow = self.queues, self._data, self.functions.allow
         allow("ingest", SEND, [queues.deliveries.queue_arn])
-        allow("ingest", ["s3:PutObject"], [data.bodies.arn_for_objects("*")])
+        allow("ingest", ["s3:PutObject"], [self.bodies.arn_for_objects("*")])
         for name in ("ingest", "route", "execute"):
             acknowledge_wildcard(
                 self.functions.roles[name],
                 "A body's key is made of its delivery's id",
-                of=data.bodies,
+                of=self.bodies,
                 suffix="/*",
             )
         allow("ingest", READ_SECRET, [data.webhook_secret_arn])
@@ -102,7 +105,7 @@ class ApplicationStack(Stack):
         allow("execute", SEND, [queues.tasks.queue_arn])
         allow("reconcile", SEND, [queues.tasks.queue_arn])
         for name in ("route", "execute"):
-            allow(name, ["s3:GetObject"], [data.bodies.arn_for_objects("*")])
+            allow(name, ["s3:GetObject"], [self.bodies.arn_for_objects("*")])
         allow("api", ["sqs:GetQueueAttributes"], [queues.tasks.queue_arn])
         database, cache = data.database.secret_arn, data.cache.secret_arn
         for name, secrets in (

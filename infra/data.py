@@ -1,10 +1,8 @@
-"""Data: what must outlive the code. Database, cache, large bodies, secrets."""
+"""Data: what must outlive the code. Database, cache, secrets."""
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
-from aws_cdk import aws_s3 as s3
+from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
 from infra.cache import Cache
 from infra.database import Database
 from infra.network import NetworkStack
@@ -16,12 +14,11 @@ _CREDENTIALS = '{"GITHUB_TOKEN":"","GITHUB_APP_ID":"","GITHUB_PRIVATE_KEY":"","C
 
 
 class DataStack(Stack):
-    """Database, cache, bucket and secrets.
+    """Database, cache and secrets.
 
     Attributes:
         database: Postgres.
         cache: Valkey.
-        bodies: the bucket of bodies that a queue message cannot hold.
         webhook_secret_arn: what webhooks are verified with; its previous version is accepted too.
         credentials_secret_arn: GitHub's and Codegen's, for execute alone.
         api_secret_arn: the API's token, for the API alone.
@@ -36,7 +33,6 @@ class DataStack(Stack):
         )
         self.database = Database(self, "Database", stage=stage, network=network)
         self.cache = Cache(self, "Cache", stage=stage, network=network)
-        self.bodies = self._bucket(stage)
         webhook = generated_secret(self, "WebhookSecret", stage, "verifies GitHub's webhooks")
         credentials = generated_secret(
             self,
@@ -58,24 +54,3 @@ class DataStack(Stack):
             ("ApiSecretArn", self.api_secret_arn),
         ):
             CfnOutput(self, f"{name}Output", value=arn)
-
-    def _bucket(self, stage: Stage) -> s3.Bucket:
-        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
-        bucket = s3.Bucket(
-            self,
-            "Bodies",
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    expiration=Duration.days(stage.body_days),
-                    abort_incomplete_multipart_upload_after=Duration.days(1),
-                )
-            ],
-            removal_policy=RemovalPolicy.RETAIN if stage.is_durable else RemovalPolicy.DESTROY,
-        )
-        acknowledge(bucket, "AwsSolutions-S1", "Two functions of ours write and read it; a log would be as large as it")
-        return bucket

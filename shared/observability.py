@@ -22,11 +22,17 @@ _SECRETS = re.compile(
     r"|(?<=://)[^/\s@]+:[^/\s@]+(?=@)",
     re.DOTALL,
 )
+# Every credential contains one of these. Looking for them costs a thirtieth of the pattern, and every line pays.
+_HINTS = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "earer ", "sha256=", "PRIVATE KEY", "@")
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 def redact(text: str) -> str:
     """Returns ``text`` with everything that looks like a credential replaced by ``***``."""
-    return _SECRETS.sub("***", text)
+    for hint in _HINTS:
+        if hint in text:
+            return _SECRETS.sub("***", text)
+    return text
 
 
 def write_outcome(
@@ -74,5 +80,5 @@ def write_outcome(
             ],
         }
     # One write, so that lines of several threads do not mix. default=str: a log line never fails.
-    sys.stdout.write(redact(json.dumps(line, separators=(",", ":"), default=str)) + "\n")
+    sys.stdout.write(redact(_encode(line)) + "\n")
     sys.stdout.flush()

@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -83,15 +84,22 @@ def sign_request(
     canonical = f"{method}\n{path}\n\n{canonical_headers}\n{signed_names}\n{digest}"
     scope = f"{timestamp[:8]}/{region}/{service}/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = b"AWS4" + credentials.secret_key.encode()
-    for part in (timestamp[:8], region, service, "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
+    key = _derive_key(credentials.secret_key, timestamp[:8], region, service)
     signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
     signed["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
         f"SignedHeaders={signed_names}, Signature={signature}"
     )
     return signed
+
+
+@lru_cache(maxsize=16)
+def _derive_key(secret_key: str, date: str, region: str, service: str) -> bytes:
+    """Returns the day's key of a service: AWS means it to be kept for as long."""
+    key = b"AWS4" + secret_key.encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
 
 
 class AwsService:

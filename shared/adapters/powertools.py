@@ -14,6 +14,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from shared.config import ObservabilityConfig
 from shared.observability import NAMESPACE, redact
 
+_DURATION = "_seconds"
 Answer = TypeVar("Answer")
 Handler = Callable[[dict[str, Any], Any], Answer]
 
@@ -48,10 +49,12 @@ class PowertoolsTelemetry:
         write(message, extra=fields)
 
     def count(self, metric: str, value: float = 1) -> None:
-        """Adds to a metric of this invocation."""
-        if self._config.enable_metrics:
-            unit = MetricUnit.Seconds if metric.endswith("_seconds") else MetricUnit.Count
-            self._metrics().add_metric(name=metric, unit=unit, value=value)
+        """Adds to a metric of this invocation: counts are summed, durations are kept each."""
+        measured = self._measured()
+        if metric.endswith(_DURATION):
+            measured.setdefault(metric, []).append(value)
+        else:
+            measured[metric] = [measured.get(metric, [0])[0] + value]
 
     def exception(self, message: str, **fields: object) -> None:
         """Writes a line with the traceback of the error that is being handled."""
@@ -76,14 +79,20 @@ class PowertoolsTelemetry:
 
     def flush(self) -> None:
         """Writes the metrics of this invocation."""
-        metrics = self._metrics()
-        if metrics.metric_set:
-            metrics.flush_metrics()
-
-    def _metrics(self) -> EphemeralMetrics:
-        if not hasattr(self._invocation, "metrics"):
+        measured = self._measured()
+        if measured and self._config.enable_metrics:
             metrics = EphemeralMetrics(namespace=NAMESPACE, service=self._function)
             metrics.set_default_dimensions(environment=self._config.environment)
-            self._invocation.metrics = metrics
-        found: EphemeralMetrics = self._invocation.metrics
+            for name, values in measured.items():
+                unit = MetricUnit.Seconds if name.endswith(_DURATION) else MetricUnit.Count
+                for value in values:
+                    metrics.add_metric(name=name, unit=unit, value=value)
+            metrics.flush_metrics()
+        measured.clear()
+
+    def _measured(self) -> dict[str, list[float]]:
+        # Of this thread: the local workers run several invocations at once.
+        if not hasattr(self._invocation, "measured"):
+            self._invocation.measured = {}
+        found: dict[str, list[float]] = self._invocation.measured
         return found

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMe
 import json
 import zlib
 from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 VERSION = 1
 # SQS's limit for a message with its attributes, and what the attributes may take of it.
@@ -66,11 +66,15 @@ class Envelope:
 
     def encode(self) -> str:
         """Returns the message text, ASCII."""
-        fields = asdict(self)
-        deflated = fields.pop("deflated")
-        fields["v"] = VERSION
-        fields["body"] = None if deflated is None else b64encode(deflated).decode("ascii")
-        return json.dumps(fields, separators=(",", ":"))
+        message = {name: getattr(self, name) for name in _TRAVELLING}
+        message["v"] = VERSION
+        message["body"] = None if self.deflated is None else b64encode(self.deflated).decode("ascii")
+        return _encode(message)
+
+
+# The body travels under a name of its own, in ASCII.
+_TRAVELLING = tuple(each.name for each in fields(Envelope) if each.name != "deflated")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def decode_envelope(text: str) -> Envelope:
@@ -80,12 +84,12 @@ def decode_envelope(text: str) -> Envelope:
         UnreadableEnvelope: when the text is none, or of a version this code does not know.
     """
     try:
-        fields = json.loads(text)
-        version = fields.pop("v")
-        body = fields.pop("body")
+        message = json.loads(text)
+        version = message.pop("v")
+        body = message.pop("body")
         if version != VERSION:
             raise UnreadableEnvelope(f"envelope version {version!r} is not {VERSION}")
-        return _checked(Envelope(**fields, deflated=None if body is None else b64decode(body, validate=True)))
+        return _checked(Envelope(**message, deflated=None if body is None else b64decode(body, validate=True)))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         if isinstance(error, UnreadableEnvelope):
             raise

@@ -8,8 +8,9 @@ from shared.domain.errors import Refused
 TYPE_JSON = "application/json"
 TYPE_FORM = "application/x-www-form-urlencoded"
 
-# Real payloads nest less than 15 deep; beyond this limit no recursive reader downstream is safe.
-MAX_NESTING = 100
+# Real payloads nest less than 15 deep. Half of what Python's JSON reader can take, so that a reader further down
+# the stack can take it too; and above the number of brackets in nearly every payload, which spares it the walk.
+MAX_NESTING = 500
 
 
 def _refuse_constant(name: str) -> NoReturn:
