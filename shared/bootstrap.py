@@ -7,8 +7,7 @@ pays only for what it uses.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared import config as settings
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from shared.usecases.route import RouteDeps
 
 
-@dataclass(frozen=True, slots=True)
-class IngestDeps:
+class IngestDeps(NamedTuple):
     """What ingest works with."""
 
     config: settings.IngestConfig
@@ -63,8 +61,7 @@ def ingest(environ: Mapping[str, str] = os.environ) -> IngestDeps:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What the handler of route works with."""
 
     deps: RouteDeps
@@ -94,8 +91,7 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     return Route(deps, telemetry, SqsTaskQueue(sqs, config.tasks_queue_url), give_back)
 
 
-@dataclass(frozen=True, slots=True)
-class Execute:
+class Execute(NamedTuple):
     """What the handler of execute works with."""
 
     deps: ExecuteDeps
@@ -177,8 +173,7 @@ def _agents(config: settings.ExecuteConfig) -> dict[str, ports.Agent]:
     return {"codegen.run": CodegenAgent(open_client(config.codegen_url), config.codegen_token, config.codegen_org_id)}
 
 
-@dataclass(frozen=True, slots=True)
-class Reconcile:
+class Reconcile(NamedTuple):
     """What the handler of reconcile works with."""
 
     deps: ReconcileDeps
@@ -202,8 +197,7 @@ def reconcile(environ: Mapping[str, str] = os.environ) -> Reconcile:
     return Reconcile(ReconcileDeps(tasks, queue, telemetry, config.stranded_after_seconds), telemetry)
 
 
-@dataclass(frozen=True, slots=True)
-class Bury:
+class Bury(NamedTuple):
     """What the handler of bury works with."""
 
     deps: BuryDeps
@@ -225,8 +219,7 @@ def bury(environ: Mapping[str, str] = os.environ) -> Bury:
     return Bury(BuryDeps(PostgresDeliveries(database), PostgresTasks(database), telemetry), telemetry)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiDeps:
+class ApiDeps(NamedTuple):
     """What the API reads from."""
 
     config: settings.ApiConfig

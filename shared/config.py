@@ -111,7 +111,7 @@ def read_config(model: type[Config], environ: Mapping[str, str] = os.environ) ->
     return model(**values)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AwsConfig:
     """Where AWS is: the region, and an endpoint that stands in for AWS on a laptop."""
 
@@ -119,7 +119,7 @@ class AwsConfig:
     endpoint: str | None = setting("AWS_ENDPOINT_URL", _http_url, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ObservabilityConfig:
     """What is logged and counted."""
 
@@ -129,7 +129,7 @@ class ObservabilityConfig:
     enable_tracing: bool = setting("ENABLE_TRACING", _flag, default=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class IngestConfig(AwsConfig, ObservabilityConfig):
     """Settings of ingest. A source is configured by its secret or by the id of its secret."""
 
@@ -139,14 +139,14 @@ class IngestConfig(AwsConfig, ObservabilityConfig):
     webhook_secret_id: str | None = setting("GITHUB_WEBHOOK_SECRET_ID", default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class StoreConfig(AwsConfig, ObservabilityConfig):
     """Settings of every function that reads or writes the records."""
 
     database_url: str = setting("DATABASE_URL", _database_url, secret=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RouteConfig(StoreConfig):
     """Settings of route."""
 
@@ -155,7 +155,7 @@ class RouteConfig(StoreConfig):
     bucket: str = setting("BODIES_BUCKET")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ReconcileConfig(StoreConfig):
     """Settings of reconcile."""
 
@@ -163,7 +163,7 @@ class ReconcileConfig(StoreConfig):
     stranded_after_seconds: float = setting("STRANDED_AFTER_SECONDS", _seconds, default=300.0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ExecuteConfig(StoreConfig):
     """Settings of execute."""
 
@@ -183,17 +183,17 @@ class ExecuteConfig(StoreConfig):
     retry_base_seconds: float = setting("RETRY_BASE_SECONDS", _seconds, default=5.0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BuryConfig(StoreConfig):
     """Settings of bury."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MigrateConfig(StoreConfig):
     """Settings of migrate."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ApiConfig(StoreConfig):
     """Settings of the API."""
 

@@ -12,12 +12,19 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared.adapters.github.actions import CLOCK_SLACK, MAX_COMMENT_CHARACTERS, Comment, CommitStatus
-from shared.adapters.github.authorization import AppAuthorization, Authorization, TokenAuthorization, TokenCache
+from shared.adapters.github.authorization import (
+    TOKEN_RESERVE_SECONDS,
+    AppAuthorization,
+    Authorization,
+    TokenAuthorization,
+    TokenCache,
+)
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.redis import RedisCache
 from shared.domain.effect import Effect
 from shared.domain.errors import Limited, Permanent
+from tests.support.clock import ManualClock
 from tests.support.factories import SHA
 from tests.support.outside import read_document
 from tests.support.sandbox_server import SandboxServer
@@ -238,15 +245,23 @@ def test_a_jwt_is_the_apps_and_short_lived(
     assert private_key not in str(sent)
 
 
-def test_a_token_that_ends_soon_is_minted_anew(server: SandboxServer, client: httpx.Client, private_key: str) -> None:
-    now = time.time()
-    clock = [now]
-    app = AppAuthorization(client, MemoryCache(lambda: clock[0]), "12345", private_key, lambda: clock[0])
-    first = app.token("acme/widgets")
-    clock[0] = now + 3_290.0
-    assert app.token("acme/widgets") == first
-    clock[0] = now + 3_310.0
-    assert app.token("acme/widgets") != first or count_mints(server) == 2
+def script_token(server: SandboxServer, token: str, lives_until: float) -> None:
+    expires_at = datetime.fromtimestamp(lives_until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    server.add_faults({"path": "/access_tokens$", "body": {"token": token, "expires_at": expires_at}})
+
+
+def test_a_token_is_not_used_in_its_last_minutes(server: SandboxServer, client: httpx.Client, private_key: str) -> None:
+    clock = ManualClock(time.time())
+    app = AppAuthorization(client, MemoryCache(clock), "12345", private_key, clock)
+    script_token(server, "ghs_first", clock() + TOKEN_RESERVE_SECONDS + 20)
+    script_token(server, "ghs_brief", clock() + TOKEN_RESERVE_SECONDS)
+    assert app.token("acme/widgets") == "ghs_first"
+    clock.advance(18.0)
+    assert app.token("acme/widgets") == "ghs_first"
+    clock.advance(2.0)
+    assert app.token("acme/widgets") == "ghs_brief"
+    assert app.token("acme/widgets") not in {"ghs_first", "ghs_brief"}
+    assert count_mints(server) == 3
 
 
 def test_a_revoked_token_is_renewed_once(server: SandboxServer, client: httpx.Client, app: AppAuthorization) -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 
 from shared import config
@@ -29,11 +29,7 @@ def test_the_readme_s_workflow_is_one() -> None:
 
 def test_env_example_has_every_setting() -> None:
     described = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
-    models = [
-        model
-        for _, model in inspect.getmembers(config, inspect.isclass)
-        if model.__module__ == config.__name__ and model.__name__.endswith("Config")
-    ]
+    models = [model for _, model in inspect.getmembers(config, is_dataclass) if model.__module__ == config.__name__]
 
     declared = {each.metadata["name"] for model in models for each in fields(model)}
 
@@ -53,8 +49,7 @@ def test_env_example_states_the_defaults() -> None:
             "BODIES_BUCKET": "b",
         },
     )
-
-    assert given == config.read_config(
+    default = config.read_config(
         config.ExecuteConfig,
         {
             "DATABASE_URL": "postgresql://here/db",
@@ -63,3 +58,5 @@ def test_env_example_states_the_defaults() -> None:
             "BODIES_BUCKET": "b",
         },
     )
+
+    assert asdict(given) == asdict(default)
