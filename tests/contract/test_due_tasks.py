@@ -101,10 +101,11 @@ def test_finished_tasks_are_not_due(store: RecordStore) -> None:
 
 
 def test_the_longest_due_come_first(store: RecordStore) -> None:
-    task_ids = []
-    for _ in range(4):
-        task_ids.append(start(store))
-        store.advance(10.0)
-    store.advance(STRANDED_AFTER_SECONDS)
-    assert sorted(take(store, 2)) == sorted(task_ids[:2])
+    task_ids = [start(store) for _ in range(4)]
+    # The first one made is the last to be due.
+    for delay_seconds, task_id in zip((40.0, 30.0, 20.0, 10.0), task_ids, strict=True):
+        later = Settlement(Status.QUEUED, outcome="deferred", delay_seconds=delay_seconds)
+        store.tasks.settle_task(claim(store, task_id), later)
+    store.advance(41.0)
     assert sorted(take(store, 2)) == sorted(task_ids[2:])
+    assert sorted(take(store, 2)) == sorted(task_ids[:2])

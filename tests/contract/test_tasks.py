@@ -240,15 +240,15 @@ def test_a_waiting_task_is_polled_without_an_attempt(store: RecordStore) -> None
         poll = claim(store, task_id)
         assert (poll.is_waiting, poll.attempt, poll.agent_run_id, poll.poll_count) == (True, 1, "run-1", poll_count)
         assert poll.agent_age_seconds == pytest.approx(31.0 * (poll_count + 1), abs=30.0)
-        assert read_task(store, task)["status"] == "waiting"
+        assert (read_task(store, task)["status"], read_run(store, task)["status"]) == ("waiting", "waiting")
         store.tasks.settle_task(poll, wait(30.0, outcome=None, agent_run=replace(REPORT, url=None)))
     assert list_outcomes(store, task) == [(1, "succeeded")]
     assert read_task(store, task)["attempt_count"] == 1
 
     store.advance(31.0)
     poll = claim(store, task_id)
-    ended = replace(
-        REPORT, status="COMPLETE", phase="succeeded", result="Done", pull_requests=("https://github/pull/1",)
+    ended = AgentReport(
+        "codegen", "run-1", "COMPLETE", "succeeded", result="Done", pull_requests=("https://github/pull/1",)
     )
     outputs = {"result": "Done"}
     store.tasks.settle_task(poll, finish(outcome=None, agent_run=ended, outputs=outputs, position=1))

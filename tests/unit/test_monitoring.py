@@ -81,6 +81,14 @@ def test_an_alert_says_what_is_the_matter_and_what_to_do(alert: dict[str, Any]) 
         assert promql_parser.parse_duration(alert["for"]).total_seconds() >= 60
 
 
+def test_every_alert_has_its_section_in_the_runbook() -> None:
+    runbook = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    headings = re.findall(r"^#+ (.+)$", runbook, re.MULTILINE)
+    sections = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    sections |= set(re.findall(r'<a (?:id|name)="([^"]+)"', runbook))
+    assert {alert["annotations"]["runbook"].partition("#")[2] for alert in ALERTS} <= sections
+
+
 def test_every_alert_is_tested_to_fire() -> None:
     tests = read_yaml(ROOT / "tests" / "data" / "alerts.test.yml")["tests"]
     [ill] = [test for test in tests if test["name"] == "nothing is well"]
