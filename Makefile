@@ -33,7 +33,8 @@ send: setup ## Send a sample webhook to the running stack: make send EVENT=pull_
 	@$(RUN) -m shared.local send $(or $(EVENT),pull_request)
 
 test: setup lint ## Lint, types, import contracts and all tests
-	@$(RUN) -m pytest -n 3 --dist loadgroup
+	@$(RUN) -m pytest -n 3 --dist loadfile --ignore tests/acceptance
+	@$(RUN) -m pytest tests/acceptance
 
 lint: setup ## Formatting, rules, strict types and import contracts
 	@$(VENV)/bin/ruff format --check --quiet .

@@ -44,12 +44,7 @@ class Database(Construct):
             database_name=NAME,
             vpc=network.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-            # The rules are the network's; the proxy would add one of its own, and a cycle with it.
-            security_groups=[
-                ec2.SecurityGroup.from_security_group_id(
-                    self, "SecurityGroup", network.database.security_group_id, mutable=False
-                )
-            ],
+            security_groups=[self._fixed("SecurityGroup", network.database)],
             publicly_accessible=False,
             multi_az=stage.is_durable,
             allocated_storage=stage.database_gigabytes,
@@ -84,6 +79,10 @@ class Database(Construct):
                 resource.automatic_backup_replication_kms_key_id = stage.backup_copy.kms_key_arn
                 resource.automatic_backup_replication_retention_period = BACKUP_DAYS
 
+    def _fixed(self, name: str, group: ec2.SecurityGroup) -> ec2.ISecurityGroup:
+        # The rules are the network's: the proxy would add its own, and with them a cycle of stacks.
+        return ec2.SecurityGroup.from_security_group_id(self, name, group.security_group_id, mutable=False)
+
     def _parameters(self, engine: rds.IInstanceEngine) -> rds.ParameterGroup:
         return rds.ParameterGroup(
             self,
@@ -109,7 +108,7 @@ class Database(Construct):
             secrets=[secret],
             vpc=network.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-            security_groups=[network.proxy],
+            security_groups=[self._fixed("ProxySecurityGroup", network.proxy)],
             require_tls=True,
             iam_auth=False,
             init_query=PROXY_INIT,

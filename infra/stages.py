@@ -18,7 +18,7 @@ DEV_IDLE_DOLLARS: dict[str, float] = {
     "its public IPv4 address": 3.65,
     "its 8 GB gp3": 0.64,
     "five secrets": 2.00,
-    "alarms, 0.10 a metric": 3.80,
+    "alarms, 0.10 a metric": 3.30,
     "event sources polling four queues, 2.6 million requests": 1.19,
     "two custom metrics of reconcile": 0.60,
     "reconcile every minute, and all logs": 0.20,
@@ -110,7 +110,8 @@ class Stage:
         database_class: ``t4g.micro``, without ``db.``.
         database_connections: that instance's ``max_connections``.
         database_gigabytes: of storage; it grows by itself to five times that.
-        database_proxy: put RDS Proxy in front of the database.
+        database_proxy: put RDS Proxy in front of the database. It refuses start-up options in a connection, and
+            the functions find it by ``DATABASE_HOST``: see docs/operations.md before setting it.
         cache_class: ``cache.t4g.micro``.
         is_durable: Multi-AZ, deletion protection, two weeks of backups, NAT gateways and endpoints.
         requests_per_second: what the API takes before it answers 429.

@@ -19,7 +19,7 @@ _SECRETS = re.compile(
     r"gh[pousr]_[\w.\-]{20,}|github_pat_\w{20,}|\bsk-[\w\-]{16,}"
     r"|(?<=[Bb]earer )[\w.\-~+/=]+|sha256=[0-9a-f]{16,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|(?<=://)[^/\s@]+:[^/\s@]+(?=@)",
+    r"|(?<=://)[^/\s@:]*:[^/\s@]+(?=@)",
     re.DOTALL,
 )
 # Every credential contains one of these. Looking for them costs a thirtieth of the pattern, and every line pays.

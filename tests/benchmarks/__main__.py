@@ -42,8 +42,8 @@ def main(*, quick: bool, part: tuple[str, ...]) -> None:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as directory:
         if "ingest" in parts:
-            rounds = 4 if quick else 8
-            figures += measure_ingest(Path(directory) / "ingest", rounds=rounds, deliveries=300, on_progress=tell)
+            rounds = 6 if quick else 12
+            figures += measure_ingest(Path(directory) / "ingest", rounds=rounds, deliveries=200, on_progress=tell)
         if "end-to-end" in parts:
             total, rounds = (4_000, 6) if quick else (20_000, 12)
             figures += measure_end_to_end(Path(directory), rounds=rounds, total=total, on_progress=tell)

@@ -1,6 +1,10 @@
-"""Unit tests open no sockets."""
+"""Unit tests open no sockets, and take their time where the machine is busy."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("unit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)

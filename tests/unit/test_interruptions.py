@@ -47,7 +47,7 @@ def test_killed_after_one_call(step: int) -> None:
 
 
 @given(st.sets(st.integers(1, 2 * len(CALLS)), max_size=7))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_killed_several_times(steps: set[int]) -> None:
     # More than eight lost attempts of one task would be its end.
     check(play(*steps))
@@ -66,7 +66,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.sets(st.integers(1, 150), max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_each_delivery_is_acted_on_once_whatever_happens(events: list[tuple[str, int]], kill_after: set[int]) -> None:
     """Duplicates, cut connections, deaths, two workers at one task, and time that passes at the wrong moment."""
     orchestra = Orchestra(WORKFLOW, interrupter=Interrupter(*kill_after))
