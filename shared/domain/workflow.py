@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -118,10 +118,15 @@ def judge(workflow: Workflow, event: str, action: str | None, document: Mapping[
 def _explain(workflow: Workflow, event: str, action: str | None, document: Mapping[str, Any]) -> tuple[bool, str]:
     trigger = workflow.on.get(event)
     if trigger is None:
-        return False, f"event is {json.dumps(event)}, wants {_one_of(tuple(workflow.on))}"
+        return False, _miss(event, tuple(workflow.on))
     if trigger.actions is not None and action not in trigger.actions:
         return False, f"action is {json.dumps(action)}, wants {_one_of(trigger.actions)}"
     return trigger.pattern.explain(document)
+
+
+@lru_cache(maxsize=4096)  # nearly every verdict is one of these few
+def _miss(event: str, wanted: tuple[str, ...]) -> str:
+    return f"event is {json.dumps(event)}, wants {_one_of(wanted)}"
 
 
 def _one_of(names: Sequence[str]) -> str:
