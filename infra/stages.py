@@ -111,7 +111,7 @@ class Stage:
         database_connections: that instance's ``max_connections``.
         database_gigabytes: of storage; it grows by itself to five times that.
         database_proxy: put RDS Proxy in front of the database. It refuses start-up options in a connection, and
-            the functions find it by ``DATABASE_HOST``: see docs/operations.md before setting it.
+            the functions find it by ``DATABASE_HOST``: see docs/operations.md#database-proxy before setting it.
         cache_class: ``cache.t4g.micro``.
         is_durable: Multi-AZ, deletion protection, two weeks of backups, NAT gateways and endpoints.
         requests_per_second: what the API takes before it answers 429.

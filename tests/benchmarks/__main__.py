@@ -24,8 +24,10 @@ median.
 
 End to end: a signed POST, over 6 connections, to the recorded delivery with its run and first task; real payloads,
 21 KB on average. What a task does to GitHub or Codegen is no part of it. Baseline: the same job on FastAPI, Celery,
-Redis and Postgres, with the same Postgres and Valkey programs and the same client. The last thousand deliveries of
-one instance are measured in turns with the first of a fresh one."""
+Redis and Postgres, with the same Postgres and Valkey programs and the same client; it publishes from a thread, keeps
+the payload as jsonb, logs at level info, and works in the solo pool. The last thousand deliveries of one instance
+are measured in turns with the first of a fresh one; the emulator's queues are renewed on the way there, for it slows
+down with what it remembers."""
 
 
 @click.command()
