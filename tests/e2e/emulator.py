@@ -6,11 +6,12 @@ All of this touches internals: ``tests/e2e/test_emulator.py`` names the version 
 """
 
 import os
+import threading
 import uuid
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_actions
+from ministack.core import iam_actions, lambda_runtime
 from ministack.services import rds, ssm
 from ministack.services.cloudformation import provisioners
 
@@ -83,10 +84,28 @@ def check_rights_as_aws_does() -> None:
     iam_actions.extract_iam_action = extract_iam_action
 
 
+def let_invocations_end() -> None:
+    """Has an update of a function end its environments once they are idle, as Lambda does."""
+    kill_now = lambda_runtime.kill_workers
+
+    def kill_workers(workers: list[lambda_runtime.Worker]) -> None:
+        busy = [worker for worker in workers if worker.in_use]
+        kill_now([worker for worker in workers if not worker.in_use])
+        threading.Thread(target=kill_idle, args=(busy,), daemon=True).start()
+
+    def kill_idle(workers: list[lambda_runtime.Worker]) -> None:
+        for worker in workers:
+            with worker._lock:  # noqa: SLF001 - held by an invocation; no public way
+                kill_now([worker])
+
+    lambda_runtime.kill_workers = kill_workers
+
+
 def main() -> None:
     """Serves until it is stopped."""
     extend_resource_types()
     check_rights_as_aws_does()
+    let_invocations_end()
     # With TLS it would also take port 443, where it may.
     app._port_is_bindable = lambda *_: False  # noqa: SLF001 - as above
     app.main()
