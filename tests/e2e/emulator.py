@@ -10,10 +10,10 @@ import threading
 import uuid
 from typing import Any
 
-from ministack import app
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import rds, ssm
-from ministack.services.cloudformation import provisioners
+from ministack import app  # type: ignore[import-untyped]  # it ships no types
+from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-untyped]
+from ministack.services import rds, ssm  # type: ignore[import-untyped]
+from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
 VERSION = "1.5.33"
 STUBBED = (
@@ -43,18 +43,18 @@ Created = tuple[str, Properties]
 
 def extend_resource_types() -> None:
     """Adds the stubs, the image of the NAT instance, and a database that can be reached."""
-    handlers = provisioners._RESOURCE_HANDLERS  # noqa: SLF001 - no public way; the version is pinned
+    handlers = provisioners._RESOURCE_HANDLERS
     stub = {"create": _create_stub, "update": _update_stub, "delete": _delete_stub}
     handlers |= dict.fromkeys(STUBBED, stub)
 
-    ssm._PUBLIC_AMI_PARAMETERS[IMAGE_PARAMETER] = "ami-0123456789abcdef0"  # noqa: SLF001 - as above
+    ssm._PUBLIC_AMI_PARAMETERS[IMAGE_PARAMETER] = "ami-0123456789abcdef0"
 
     database = handlers[DATABASE]
 
     def create_database(logical_id: str, properties: Properties, stack: str) -> Created:
         physical_id, attributes = database["create"](logical_id, properties, stack)
         here = {"Address": "127.0.0.1", "Port": int(os.environ["DATABASE_PORT"])}
-        rds._instances[physical_id]["Endpoint"] |= here  # noqa: SLF001 - as above
+        rds._instances[physical_id]["Endpoint"] |= here
         return physical_id, {**attributes, "Endpoint.Address": here["Address"], "Endpoint.Port": str(here["Port"])}
 
     handlers[DATABASE] = {**database, "create": create_database}
@@ -95,7 +95,7 @@ def let_invocations_end() -> None:
 
     def kill_idle(workers: list[lambda_runtime.Worker]) -> None:
         for worker in workers:
-            with worker._lock:  # noqa: SLF001 - held by an invocation; no public way
+            with worker._lock:
                 kill_now([worker])
 
     lambda_runtime.kill_workers = kill_workers
@@ -107,7 +107,7 @@ def main() -> None:
     check_rights_as_aws_does()
     let_invocations_end()
     # With TLS it would also take port 443, where it may.
-    app._port_is_bindable = lambda *_: False  # noqa: SLF001 - as above
+    app._port_is_bindable = lambda *_: False
     app.main()
 
 
