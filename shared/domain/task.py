@@ -66,6 +66,9 @@ class ClaimedTask:
         agent_run_id: of the agent run that was started, or None.
         poll_count: how often it was polled.
         agent_age_seconds: how long ago it was started.
+        subject: key of what the run is about.
+        is_over: the run was ended meanwhile: what is left is to end the agent that this task started, if it did.
+        once_spent_by: the run that has taken the one chance of the group, or None.
     """
 
     task_id: str
@@ -81,6 +84,9 @@ class ClaimedTask:
     agent_run_id: str | None = None
     poll_count: int = 0
     agent_age_seconds: float = 0.0
+    subject: str = ""
+    is_over: bool = False
+    once_spent_by: str | None = None
 
     @property
     def step(self) -> Step:
@@ -101,7 +107,7 @@ class ClaimedTask:
         }
 
 
-Outcome = Literal["succeeded", "retried", "deferred", "dead"]
+Outcome = Literal["succeeded", "failed", "declined", "retried", "deferred", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,8 @@ class Settlement:
         written: what was written outside by this attempt.
         agent_run: how the agent run stands.
         outputs: what later steps may use.
+        is_agent_over: nothing of the agent is left to wait for; so it is whenever the status is final.
+        is_dropped: the planned effect is known not to have been written.
     """
 
     status: Status
@@ -129,3 +137,5 @@ class Settlement:
     written: Written | None = None
     agent_run: AgentReport | None = None
     outputs: Mapping[str, Any] | None = None
+    is_agent_over: bool = False
+    is_dropped: bool = False
