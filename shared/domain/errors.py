@@ -47,3 +47,10 @@ class OutcomeUnknown(Transient):
 
 class Permanent(Exception):
     """It will never work as it stands: give up, with the reason."""
+
+
+class Unavailable(Permanent):
+    """The upstream is gone or refuses its service: the step fails softly, with the reason, and is not dead.
+
+    Nobody has to mend the task: the steps for failures say it once, and the run ends as ``failed``.
+    """
