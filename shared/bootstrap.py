@@ -124,7 +124,7 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
         actions=_github_actions(config, cache),
-        agents=_agents(config),
+        agents=_agents(config, cache),
         templates=JinjaTemplates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
         halts=RedisHalts(cache),
@@ -163,14 +163,18 @@ def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: 
     raise settings.ConfigError("set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_PRIVATE_KEY: actions need one of them")
 
 
-def _agents(config: settings.ExecuteConfig) -> dict[str, ports.Agent]:
-    from shared.adapters.codegen import CodegenAgent
+def _agents(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Agent]:
+    from shared.adapters.absences import Absences
+    from shared.adapters.codegen.agents import CodegenAgent, CodegenResume
+    from shared.adapters.codegen.client import CodegenClient
     from shared.adapters.http import open_client
 
     if config.codegen_token is None or config.codegen_org_id is None:
         # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
         return {}
-    return {"codegen.run": CodegenAgent(open_client(config.codegen_url), config.codegen_token, config.codegen_org_id)}
+    http = open_client(config.codegen_url)
+    client = CodegenClient(http, config.codegen_token, config.codegen_org_id, Absences(cache))
+    return {"codegen.run": CodegenAgent(client, cache), "codegen.resume": CodegenResume(client, cache)}
 
 
 class Reconcile(NamedTuple):

@@ -75,7 +75,7 @@ class MemoryWorld:
         """Returns how an agent run stands that takes ``work_seconds``."""
         self._heed_fault("read")
         if agent_run_id not in self._written_at:
-            raise Permanent(f"there is no agent run {agent_run_id!r}")
+            return AgentReport(agent, agent_run_id, "GONE", "failed", detail="the agent run is gone")
         url = f"memory://{agent}/{agent_run_id}"
         if agent_run_id in self.cancelled:
             return AgentReport(agent, agent_run_id, "CANCELLED", "cancelled", url)
