@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from shared.adapters.codegen import CodegenAgent
-from shared.adapters.github.actions import Comment, CommitStatus
+from shared.adapters.github.actions.checks import CommitStatus
+from shared.adapters.github.actions.comments import Comment
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.memory.world import MemoryAction, MemoryAgent, MemoryWorld
