@@ -123,7 +123,7 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     deps = ExecuteDeps(
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_github_actions(config, cache),
+        actions=_actions(config, cache),
         agents=_agents(config, cache),
         templates=JinjaTemplates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
@@ -142,14 +142,17 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _github_actions(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Action]:
-    from shared.adapters.github.actions import Comment, CommitStatus
+def _actions(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Action]:
+    from shared.adapters.github.actions import build_actions
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
+    from shared.adapters.http_request import HttpRequest, open_web_client
 
     client = open_client(config.github_url)
-    github = GitHubClient(client, _authorization(config, client, cache))
-    return {"github.comment": Comment(github), "github.status": CommitStatus(github)}
+    return {
+        **build_actions(GitHubClient(client, _authorization(config, client, cache))),
+        "http.request": HttpRequest(open_web_client(), config.http_allowed_hosts),
+    }
 
 
 def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: RedisCache) -> Authorization:

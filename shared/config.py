@@ -56,6 +56,13 @@ def _redis_url(value: str) -> str:
     return value
 
 
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in value.split(",") if host.strip())
+    if any("/" in host or "*" in host for host in hosts):
+        raise ValueError("must be names of hosts with commas between, each with a :port or without")
+    return hosts
+
+
 def _http_url(value: str) -> str:
     if urlsplit(value).scheme not in {"http", "https"}:
         raise ValueError("must start with http:// or https://")
@@ -177,6 +184,7 @@ class ExecuteConfig(StoreConfig):
     codegen_url: str = setting("CODEGEN_API_URL", _http_url, default="https://api.codegen.com")
     codegen_token: str | None = setting("CODEGEN_TOKEN", default=None, secret=True)
     codegen_org_id: int | None = setting("CODEGEN_ORG_ID", _whole, default=None)
+    http_allowed_hosts: tuple[str, ...] = setting("HTTP_ALLOWED_HOSTS", _hosts, default=())
     lease_seconds: float = setting("LEASE_SECONDS", _seconds, default=90.0)
     agent_poll_seconds: float = setting("AGENT_POLL_SECONDS", _seconds, default=30.0)
     max_attempts: int = setting("MAX_ATTEMPTS", _whole, default=8)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from shared.adapters.github.actions import Comment, CommitStatus
+from shared.adapters.github.actions.checks import CommitStatus
+from shared.adapters.github.actions.comments import Comment
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.memory.cache import MemoryCache
