@@ -161,7 +161,7 @@ class Action(Protocol):
         """Returns what an earlier attempt has written, or None. Raises Transient, Permanent."""
 
     def write(self, effect: Effect) -> Written:
-        """Writes. Raises OutcomeUnknown when it may have been applied; Limited, Transient, Permanent."""
+        """Writes. Raises OutcomeUnknown when it may have been applied; Limited, Transient, Permanent, Unavailable."""
 
 
 class Agent(Action, Protocol):
@@ -169,6 +169,9 @@ class Agent(Action, Protocol):
 
     def read(self, agent_run_id: str) -> AgentReport:
         """Returns how the agent run stands. Raises Transient, Permanent."""
+
+    def cancel(self, agent_run_id: str) -> None:
+        """Asks the agent to stop where that is possible; twice is as once. Raises Transient, Permanent."""
 
 
 class Halts(Protocol):

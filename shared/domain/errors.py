@@ -63,3 +63,10 @@ class Declined(Exception):
     def __init__(self, reason: str, *, is_superseded: bool = False) -> None:
         super().__init__(reason)
         self.is_superseded = is_superseded
+
+
+class Unavailable(Permanent):
+    """The upstream is gone or refuses its service: the step fails softly, with the reason, and is not dead.
+
+    Nobody has to mend the task: the steps for failures say it once, and the run ends as ``failed``.
+    """

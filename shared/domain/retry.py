@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.domain.errors import Deferred, OutcomeUnknown, Permanent, Transient
+from shared.domain.errors import Deferred, OutcomeUnknown, Permanent, Transient, Unavailable
 
 MAX_RETRY_SECONDS = 900.0
 # An answer that never came may belong to a write that is still under way: longer than any request of ours
@@ -31,7 +31,14 @@ class DeadLetter:
     reason: str
 
 
-Decision = RetryIn | Defer | DeadLetter
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The step has failed, for ``reason``; there is nothing to mend."""
+
+    reason: str
+
+
+Decision = RetryIn | Defer | DeadLetter | Fail
 
 
 def plan_retry(error: Exception, attempt: int, *, max_attempts: int, base_seconds: float, jitter: float) -> Decision:
@@ -44,6 +51,8 @@ def plan_retry(error: Exception, attempt: int, *, max_attempts: int, base_second
         base_seconds: the delay after the first attempt; it doubles with each.
         jitter: a random number in [0, 1), so that what failed together does not return together.
     """
+    if isinstance(error, Unavailable):
+        return Fail(str(error))
     if isinstance(error, Permanent):
         return DeadLetter(str(error))
     asked = error.after_seconds if isinstance(error, Transient) else None

@@ -25,6 +25,7 @@ class AgentReport:
         result: the agent's final text.
         summary: a short text.
         pull_requests: addresses of what it opened.
+        detail: why it ended as it did, for a person; None when the status says all.
     """
 
     agent: str
@@ -35,6 +36,7 @@ class AgentReport:
     result: str | None = None
     summary: str | None = None
     pull_requests: tuple[str, ...] = ()
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

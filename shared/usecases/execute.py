@@ -14,7 +14,7 @@ from shared.domain.delivery import read_delivery
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import UnreadableEnvelope
 from shared.domain.errors import Declined, Deferred, Limited, Permanent, Refused, Transient
-from shared.domain.retry import DeadLetter, Defer, describe, plan_retry
+from shared.domain.retry import DeadLetter, Defer, Fail, describe, plan_retry
 from shared.domain.statuses import Status, move
 from shared.domain.subject import resolve_subject, storable_json
 from shared.domain.task import AgentReport, ClaimedTask, Outcome, Settlement
@@ -201,7 +201,7 @@ def _poll(task: ClaimedTask, deps: ExecuteDeps) -> Settlement:
         return _finish(task, Status.FAILED, reason=reason, agent_run=report, outputs=_outputs(report))
     if report.phase == "succeeded":
         return _finish(task, Status.SUCCEEDED, agent_run=report, outputs=_outputs(report))
-    reason = f"the agent run ended as {report.status}"
+    reason = report.detail or f"the agent run ended as {report.status}"
     return _finish(task, Status.FAILED, reason=reason, agent_run=report, outputs=_outputs(report))
 
 
@@ -286,6 +286,8 @@ def _plan_again(task: ClaimedTask, error: Exception, deps: ExecuteDeps) -> Settl
         base_seconds=deps.policy.retry_base_seconds,
         jitter=deps.jitter(),
     )
+    if isinstance(decision, Fail):
+        return _finish(task, Status.FAILED, reason=decision.reason)
     if isinstance(decision, DeadLetter):
         return _finish(task, Status.DEAD, reason=decision.reason)
     if task.is_waiting and task.agent_age_seconds >= (task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS):

@@ -1,6 +1,6 @@
 """Route: record a delivery, judge it by every workflow, and start the runs of those that match."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.delivery import Delivery, read_delivery
@@ -20,12 +20,12 @@ _ABOUT_COMMITS = frozenset({"check_run", "check_suite", "status", "workflow_job"
 
 @dataclass(frozen=True, slots=True)
 class RouteDeps:
-    """What route works with."""
+    """What route works with; ``templates`` are built when the first is needed."""
 
     records: DeliveryRecords
     catalog: WorkflowCatalog
     bodies: BodyStore
-    templates: Templates
+    templates: Callable[[], Templates]
     surroundings: Surroundings
     telemetry: Telemetry
 
@@ -94,10 +94,10 @@ def _judge(
     return verdicts, runs
 
 
-def _name_group(workflow: Workflow, delivery: Delivery, templates: Templates) -> str | None:
+def _name_group(workflow: Workflow, delivery: Delivery, templates: Callable[[], Templates]) -> str | None:
     group, is_template = name_group(workflow, delivery.subject.key, delivery.subject.repository)
     if is_template:
-        group = str(templates.render({"group": group}, delivery.document)["group"])
+        group = str(templates().render({"group": group}, delivery.document)["group"])
     return group
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from shared.adapters.codegen import CodegenAgent
-from shared.adapters.github.actions import Comment, CommitStatus
+from shared.adapters.github.actions.checks import CommitStatus
+from shared.adapters.github.actions.comments import Comment
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
+from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.memory.world import MemoryAction, MemoryAgent, MemoryWorld
 from shared.domain.effect import Effect
 from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
@@ -17,7 +18,14 @@ from shared.local.free_ports import HOST, choose_port
 from shared.ports import Action
 from tests.support.clock import ManualClock
 from tests.support.factories import SHA
-from tests.support.outside import CODEGEN_ERRORS, GITHUB_ERRORS, MemoryOutside, Outside, SandboxOutside
+from tests.support.outside import (
+    CODEGEN_ERRORS,
+    GITHUB_ERRORS,
+    MemoryOutside,
+    Outside,
+    SandboxOutside,
+    build_codegen,
+)
 from tests.support.sandbox_server import Contract
 
 CALLS = ["write", "look_up"]
@@ -36,7 +44,8 @@ def build_status(client: httpx.Client) -> Action:
 
 
 def build_agent(client: httpx.Client) -> Action:
-    return CodegenAgent(client, "made-up", 11)
+    clock = ManualClock()
+    return build_codegen(client, MemoryCache(clock), clock)[0]
 
 
 ACTIONS = {"github.comment": build_comment, "github.status": build_status, "codegen.run": build_agent}

@@ -7,7 +7,7 @@ import pytest
 
 from shared.adapters.memory.database import TaskRow
 from shared.domain.envelope import deflate
-from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
+from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient, Unavailable
 from shared.domain.statuses import Status
 from shared.domain.workflow import Workflow
 from shared.usecases.execute import execute
@@ -134,6 +134,18 @@ def test_an_agent_run_that_is_gone_is_dead_at_once() -> None:
     orchestra.world.fail_next(Permanent("no such agent run"), "read")
     orchestra.run_to_end()
     assert (find_task(orchestra).status, find_task(orchestra).reason) == (Status.DEAD, "no such agent run")
+
+
+@pytest.mark.parametrize("call", ["write", "read"])
+def test_an_agent_that_is_unavailable_fails_softly_and_is_said_once(call: Any) -> None:  # noqa: ANN401 - a literal
+    after = {"uses": "github.comment", "when": "failure", "with": {"body": "{{ steps.work.error }}"}}
+    orchestra = start(AGENT, after)
+    orchestra.world.fail_next(Unavailable("agent unavailable: it was switched off"), call)
+    orchestra.run_to_end()
+    assert [task.status for task in find_tasks(orchestra)] == [Status.FAILED, Status.SUCCEEDED]
+    [said] = orchestra.world.list_written("github.comment")
+    assert said.request["body"] == "agent unavailable: it was switched off"
+    assert orchestra.statuses == [Status.FAILED]
 
 
 @pytest.mark.parametrize("is_applied", [False, True])

@@ -35,6 +35,11 @@ class GitHubClient:
         self._authorization = authorization
         self._clock = clock
 
+    @property
+    def base_url(self) -> str:
+        """GitHub's address."""
+        return str(self._client.base_url)
+
     def request(
         self,
         method: str,

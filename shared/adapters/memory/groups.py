@@ -107,7 +107,11 @@ def gather_facts(database: MemoryDatabase, run: RunRow, now: float) -> AgentFact
     return AgentFacts(
         off=database.switched_off.get("agents"),
         moved_on_by=str(known.delivery_id)
-        if known is not None and run.moment is not None and has_moved and is_other and known.moment.sha != run.moment.sha
+        if known is not None
+        and run.moment is not None
+        and has_moved
+        and is_other
+        and known.moment.sha != run.moment.sha
         else None,
         busy_run_id=busy,
         counts=_count(started, run),

@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.adapters.memory.database import AgentRunRow, AttemptRow, EffectRow, MemoryDatabase, RunRow, TaskRow
-from shared.adapters.memory.groups import find_awaited, find_spender, gather_facts, has_open_agent, is_blocked, is_leased
+from shared.adapters.memory.groups import (
+    find_awaited,
+    find_spender,
+    gather_facts,
+    has_open_agent,
+    is_blocked,
+    is_leased,
+)
 from shared.domain.caps import Refusal, refuse_agent
 from shared.domain.effect import Effect
 from shared.domain.envelope import Envelope
@@ -30,7 +37,12 @@ class MemoryTasks:
         """Claims one attempt of the task."""
         with self._database.transact() as now:
             task = self._database.tasks.get(UUID(task_id))
-            if task is None or task.next_attempt_at > now or is_leased(task, now) or is_blocked(self._database, task.run):
+            if (
+                task is None
+                or task.next_attempt_at > now
+                or is_leased(task, now)
+                or is_blocked(self._database, task.run)
+            ):
                 return None
             if task.status not in _UNFINISHED and not (task.status in _ENDED and has_open_agent(task)):
                 return None
