@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from shared import ports
     from shared.adapters.github.authorization import Authorization
+    from shared.adapters.limits import Gate
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.usecases.bury import BuryDeps
@@ -106,11 +107,13 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import uuid
 
     from shared.adapters.aws import AwsService
+    from shared.adapters.budgets import CodegenRules, GitHubRules
+    from shared.adapters.limits import Gate
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
-    from shared.adapters.redis import RedisCache, RedisHalts
+    from shared.adapters.redis import RedisCache, RedisLimiter
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
     from shared.adapters.templates import JinjaTemplates
@@ -120,14 +123,14 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     telemetry = PowertoolsTelemetry("execute", config)
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
+    limiter = RedisLimiter(cache)
     deps = ExecuteDeps(
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_github_actions(config, cache),
-        agents=_agents(config),
+        actions=_github_actions(config, cache, Gate(GitHubRules(), limiter, telemetry)),
+        agents=_agents(config, Gate(CodegenRules(), limiter, telemetry)),
         templates=JinjaTemplates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
-        halts=RedisHalts(cache),
         telemetry=telemetry,
         policy=Policy(
             lease_seconds=config.lease_seconds,
@@ -142,12 +145,12 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _github_actions(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Action]:
+def _github_actions(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> dict[str, ports.Action]:
     from shared.adapters.github.actions import Comment, CommitStatus
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
 
-    client = open_client(config.github_url)
+    client = open_client(config.github_url, gate)
     github = GitHubClient(client, _authorization(config, client, cache))
     return {"github.comment": Comment(github), "github.status": CommitStatus(github)}
 
@@ -163,14 +166,15 @@ def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: 
     raise settings.ConfigError("set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_PRIVATE_KEY: actions need one of them")
 
 
-def _agents(config: settings.ExecuteConfig) -> dict[str, ports.Agent]:
+def _agents(config: settings.ExecuteConfig, gate: Gate) -> dict[str, ports.Agent]:
     from shared.adapters.codegen import CodegenAgent
     from shared.adapters.http import open_client
 
     if config.codegen_token is None or config.codegen_org_id is None:
         # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
         return {}
-    return {"codegen.run": CodegenAgent(open_client(config.codegen_url), config.codegen_token, config.codegen_org_id)}
+    client = open_client(config.codegen_url, gate)
+    return {"codegen.run": CodegenAgent(client, config.codegen_token, config.codegen_org_id)}
 
 
 class Reconcile(NamedTuple):

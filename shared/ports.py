@@ -55,6 +55,9 @@ class Telemetry(Protocol):
     def count(self, metric: str, value: float = 1) -> None:
         """Adds to a metric; one whose name ends with ``_seconds`` is a duration."""
 
+    def gauge(self, metric: str, value: float) -> None:
+        """Says how something stands now."""
+
 
 class RecordedDelivery(NamedTuple):
     """What recording a delivery came to: its first tasks, or that it was known already."""
@@ -137,16 +140,6 @@ class Agent(Action, Protocol):
 
     def read(self, agent_run_id: str) -> AgentReport:
         """Returns how the agent run stands. Raises Transient, Permanent."""
-
-
-class Halts(Protocol):
-    """Upstreams that asked the whole fleet to wait."""
-
-    def halted_seconds(self, upstream: str) -> float:
-        """Returns how long no request may be sent; 0 when there is no halt."""
-
-    def halt(self, upstream: str, seconds: float) -> None:
-        """Halts every worker's requests to ``upstream``."""
 
 
 class Reading(Protocol):
