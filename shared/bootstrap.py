@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from shared import ports
     from shared.adapters.github.authorization import Authorization
+    from shared.adapters.limits import Gate
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.usecases.bury import BuryDeps
@@ -122,11 +123,13 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import uuid
 
     from shared.adapters.aws import AwsService
+    from shared.adapters.budgets import CodegenRules, GitHubRules
+    from shared.adapters.limits import Gate
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
-    from shared.adapters.redis import RedisCache, RedisHalts
+    from shared.adapters.redis import RedisCache, RedisLimiter
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
     from shared.domain.workflow import Caps
@@ -136,14 +139,14 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     telemetry = PowertoolsTelemetry("execute", config)
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
+    limiter = RedisLimiter(cache)
     deps = ExecuteDeps(
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_actions(config, cache),
-        agents=_agents(config, cache),
+        actions=_actions(config, cache, Gate(GitHubRules(), limiter, telemetry)),
+        agents=_agents(config, cache, Gate(CodegenRules(), limiter, telemetry)),
         templates=_templates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
-        halts=RedisHalts(cache),
         telemetry=telemetry,
         policy=Policy(
             lease_seconds=config.lease_seconds,
@@ -164,13 +167,13 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _actions(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Action]:
+def _actions(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> dict[str, ports.Action]:
     from shared.adapters.github.actions import build_actions
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
     from shared.adapters.http_request import HttpRequest, open_web_client
 
-    client = open_client(config.github_url)
+    client = open_client(config.github_url, gate)
     return {
         **build_actions(GitHubClient(client, _authorization(config, client, cache))),
         "http.request": HttpRequest(open_web_client(), config.http_allowed_hosts),
@@ -188,7 +191,7 @@ def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: 
     raise settings.ConfigError("set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_PRIVATE_KEY: actions need one of them")
 
 
-def _agents(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Agent]:
+def _agents(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> dict[str, ports.Agent]:
     from shared.adapters.absences import Absences
     from shared.adapters.codegen.agents import CodegenAgent, CodegenResume
     from shared.adapters.codegen.client import CodegenClient
@@ -197,7 +200,7 @@ def _agents(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, port
     if config.codegen_token is None or config.codegen_org_id is None:
         # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
         return {}
-    http = open_client(config.codegen_url)
+    http = open_client(config.codegen_url, gate)
     client = CodegenClient(http, config.codegen_token, config.codegen_org_id, Absences(cache))
     return {"codegen.run": CodegenAgent(client, cache), "codegen.resume": CodegenResume(client, cache)}
 

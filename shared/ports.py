@@ -57,6 +57,9 @@ class Telemetry(Protocol):
     def count(self, metric: str, value: float = 1) -> None:
         """Adds to a metric; one whose name ends with ``_seconds`` is a duration."""
 
+    def gauge(self, metric: str, value: float) -> None:
+        """Says how something stands now."""
+
 
 class SentTask(NamedTuple):
     """A task that a worker is to be told of, and when."""
@@ -172,16 +175,6 @@ class Agent(Action, Protocol):
 
     def cancel(self, agent_run_id: str) -> None:
         """Asks the agent to stop where that is possible; twice is as once. Raises Transient, Permanent."""
-
-
-class Halts(Protocol):
-    """Upstreams that asked the whole fleet to wait."""
-
-    def halted_seconds(self, upstream: str) -> float:
-        """Returns how long no request may be sent; 0 when there is no halt."""
-
-    def halt(self, upstream: str, seconds: float) -> None:
-        """Halts every worker's requests to ``upstream``."""
 
 
 class Reading(Protocol):

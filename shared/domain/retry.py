@@ -57,7 +57,8 @@ def plan_retry(error: Exception, attempt: int, *, max_attempts: int, base_second
         return DeadLetter(str(error))
     asked = error.after_seconds if isinstance(error, Transient) else None
     if isinstance(error, Deferred):
-        return Defer((asked or base_seconds) * (1 + jitter / 10))
+        # Who limits has dealt out different times already; any later is a place in the budget missed.
+        return Defer(asked or base_seconds)
     if attempt >= max_attempts:
         return DeadLetter(f"gave up after {attempt} attempts: {describe(error)}")
     backoff = min(base_seconds * 2 ** (attempt - 1), MAX_RETRY_SECONDS) * (0.5 + jitter / 2)

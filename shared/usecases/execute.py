@@ -13,13 +13,13 @@ from shared.domain.caps import Refusal
 from shared.domain.delivery import read_delivery
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import UnreadableEnvelope
-from shared.domain.errors import Declined, Deferred, Limited, Permanent, Refused, Transient
+from shared.domain.errors import Declined, Deferred, Permanent, Refused, Transient
 from shared.domain.retry import DeadLetter, Defer, Fail, describe, plan_retry
 from shared.domain.statuses import Status, move
 from shared.domain.subject import resolve_subject, storable_json
 from shared.domain.task import AgentReport, ClaimedTask, Outcome, Settlement
 from shared.domain.workflow import AGENT_STEPS, Caps, plan_course
-from shared.ports import Action, Agent, BodyStore, Halts, TaskQueue, TaskRecords, Telemetry, Templates
+from shared.ports import Action, Agent, BodyStore, TaskQueue, TaskRecords, Telemetry, Templates
 from shared.usecases.route import read_body
 
 # SQS delays a message by at most 15 minutes; reconcile enqueues what is due later.
@@ -79,7 +79,6 @@ class ExecuteDeps:
     agents: Mapping[str, Agent]
     templates: Templates
     bodies: BodyStore
-    halts: Halts
     telemetry: Telemetry
     policy: Policy
     new_id: Callable[[], str]
@@ -134,10 +133,8 @@ def _act(task: ClaimedTask, deps: ExecuteDeps, started: float) -> Settlement:
         _plan(task, effect, deps)
     else:
         effect = task.effect
-        _heed_halt(uses, deps)
         written = action.look_up(effect)
     if written is None:
-        _heed_halt(uses, deps)
         if deps.clock() - started + deps.policy.write_seconds > deps.policy.lease_seconds:
             raise Transient("too little of the lease was left to write safely")
         written = action.write(effect)
@@ -191,7 +188,6 @@ def _poll(task: ClaimedTask, deps: ExecuteDeps) -> Settlement:
     if agent_run_id is None:
         raise Permanent("the task waits for an agent run that was never recorded")
     timeout_seconds = task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS
-    _heed_halt(task.step.uses, deps)
     report = deps.agents[task.step.uses].read(agent_run_id)
     if report.phase == "working":
         if task.agent_age_seconds < timeout_seconds:
@@ -262,8 +258,6 @@ def _finish(
 
 def _plan_again(task: ClaimedTask, error: Exception, deps: ExecuteDeps) -> Settlement:
     """Turns what went wrong into what happens next; a fault of the database itself goes up to the queue."""
-    if isinstance(error, Limited):
-        deps.halts.halt(error.upstream, error.after_seconds or deps.policy.retry_base_seconds)
     if task.is_over:
         # Nobody waits for it any more; it is tried until the agent's own deadline.
         is_agent_over = task.agent_age_seconds >= (task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS)
@@ -305,13 +299,6 @@ def _plan_again(task: ClaimedTask, error: Exception, deps: ExecuteDeps) -> Settl
 
 def _max_attempts(task: ClaimedTask, deps: ExecuteDeps) -> int:
     return task.step.retry.max_attempts if task.step.retry is not None else deps.policy.max_attempts
-
-
-def _heed_halt(uses: str, deps: ExecuteDeps) -> None:
-    upstream = uses.partition(".")[0]
-    seconds = deps.halts.halted_seconds(upstream)
-    if seconds > 0:
-        raise Limited(upstream, f"{upstream} asked to wait", seconds)
 
 
 def _document(task: ClaimedTask, deps: ExecuteDeps) -> dict[str, Any]:

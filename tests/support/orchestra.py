@@ -5,7 +5,6 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from shared.adapters.memory.cache import MemoryHalts
 from shared.adapters.memory.database import MemoryDatabase
 from shared.adapters.memory.deliveries import MemoryCatalog, MemoryDeliveries
 from shared.adapters.memory.queues import MemoryBodyStore, MemoryDeliveryQueue, MemoryQueue, MemoryTaskQueue
@@ -117,7 +116,6 @@ class Orchestra:
             agents={"codegen.run": watch("agent", MemoryAgent(self.world, work_seconds=work_seconds))},
             templates=JinjaTemplates(),
             bodies=bodies,
-            halts=watch("halts", MemoryHalts(clock)),
             telemetry=telemetry,
             policy=Policy(),
             new_id=lambda: f"effect-{next(numbers)}",
