@@ -51,11 +51,11 @@ with recorded as (
 ), judged as (
     select wanted.*,
         case when newer.at is not null then 'superseded'
-            when wanted.depth > wanted.max_depth or in_the_way.id is not null then 'cancelled'
+            when wanted.depth >= wanted.max_depth or in_the_way.id is not null then 'cancelled'
             else 'queued' end as status,
         case when newer.at is not null
                 then format('the subject has moved on: delivery %%s told of %%s', newer.delivery_id, newer.at)
-            when wanted.depth > wanted.max_depth
+            when wanted.depth >= wanted.max_depth
                 then format('guard.max_depth is %%s, and as many agent runs stand behind this one', wanted.max_depth)
             when in_the_way.id is not null
                 then format('concurrency.on_conflict is %%s, and run %%s of the group %%s', wanted.on_conflict,

@@ -26,7 +26,7 @@ def settle_in_group(database: MemoryDatabase, run: RunRow, newer: str | None, ma
     in_the_way = [each for each in in_group if _is_in_the_way(run.on_conflict, each)]
     if newer is not None:
         _refuse(run, Status.SUPERSEDED, f"the subject has moved on: delivery {newer} told of a newer state", now)
-    elif run.depth > max_depth:
+    elif run.depth >= max_depth:
         reason = f"guard.max_depth is {max_depth}, and as many agent runs stand behind this one"
         _refuse(run, Status.CANCELLED, reason, now)
     elif in_the_way:
