@@ -9,6 +9,9 @@ import pytest
 from shared.adapters.absences import ABSENT_SECONDS
 from shared.adapters.codegen.agents import MAX_PAGES, PAGE_SIZE, PAUSED_SECONDS
 from shared.adapters.codegen.answers import MARK
+from shared.adapters.github.authorization import TokenAuthorization
+from shared.adapters.github.client import GitHubClient
+from shared.adapters.github.workflow_agent import WorkflowAgent
 from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.memory.world import MemoryAgent, MemoryWorld
 from shared.domain.effect import Effect
@@ -16,15 +19,22 @@ from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient, 
 from shared.domain.task import AgentPhase
 from shared.ports import Agent
 from tests.support.clock import ManualClock
-from tests.support.outside import CODEGEN_ERRORS, build_codegen, check_exchanges, read_document
+from tests.support.outside import CODEGEN_ERRORS, GITHUB_ERRORS, build_codegen, check_exchanges, read_document
 from tests.support.sandbox_server import Contract, SandboxServer
 
 REQUEST = {"prompt": "Work", "subject": "acme/widgets#7"}
 EFFECT = Effect("0b4f6d5e-0000-4000-8000-00000000000a", "codegen.run", REQUEST)
 
 
+GONE = {"codegen": "4711", "actions": "acme/widgets/actions/runs/4711"}
+
+
 class Company(Protocol):
     """An agent, and what decides how its runs end."""
+
+    @property
+    def name(self) -> str:
+        """What the agent calls itself."""
 
     @property
     def agent(self) -> Agent:
@@ -41,6 +51,8 @@ class Company(Protocol):
 
 
 class MemoryCompany:
+    name = "codegen"
+
     def __init__(self) -> None:
         self._clock = ManualClock()
         self._world = MemoryWorld(self._clock)
@@ -62,6 +74,8 @@ class MemoryCompany:
 
 class CodegenCompany:
     """The sandbox, whose agent runs take no time; every request is checked against Codegen's document."""
+
+    name = "codegen"
 
     def __init__(self, server: SandboxServer, contract: Contract) -> None:
         server.client.post("/_reset").raise_for_status()
@@ -107,7 +121,53 @@ def codegen(codegen_server: SandboxServer, contract: Contract) -> Iterator[Codeg
     company.client.close()
 
 
-@pytest.fixture(params=["memory", "codegen"])
+class WorkflowCompany:
+    """The sandbox GitHub; every request is checked against GitHub's document."""
+
+    name = "actions"
+
+    def __init__(self, server: SandboxServer, contract: Contract) -> None:
+        server.client.post("/_reset").raise_for_status()
+        self.server = server
+        self.client = httpx.Client(
+            base_url=server.url, trust_env=False, event_hooks={"response": [check_exchanges(contract)]}
+        )
+        self.github = GitHubClient(self.client, TokenAuthorization("made-up"))
+        self.agent = WorkflowAgent(self.github, actor="sandbox")
+
+    def script(self, phase: AgentPhase, result: str) -> None:
+        del result
+        conclusion = {"succeeded": "success", "failed": "timed_out", "cancelled": "cancelled"}.get(phase, "success")
+        self.script_conclusion(conclusion, None if phase == "working" else 0.0)
+
+    def script_conclusion(self, conclusion: str, after_seconds: float | None = 0.0) -> None:
+        outcome = {"match": "", "conclusion": conclusion, "after_seconds": after_seconds}
+        self.server.client.post("/_workflow_outcome", json=outcome).raise_for_status()
+
+    def wait(self) -> None:
+        pass
+
+    def plan(self, **arguments: object) -> Effect:
+        request = self.agent.plan({"workflow": "work.yml", **arguments}, read_document())
+        return Effect("e1", "actions.run", request)
+
+    def start(self) -> str:
+        return self.agent.write(self.plan()).external_id
+
+
+@pytest.fixture(scope="module")
+def github_contract() -> Contract:
+    return Contract("github-openapi-trimmed.json", "https://api.github.com", GITHUB_ERRORS)
+
+
+@pytest.fixture
+def workflows(github_server: SandboxServer, github_contract: Contract) -> Iterator[WorkflowCompany]:
+    company = WorkflowCompany(github_server, github_contract)
+    yield company
+    company.client.close()
+
+
+@pytest.fixture(params=["memory", "codegen", "workflows"])
 def company(request: pytest.FixtureRequest) -> Company:
     if request.param == "memory":
         return MemoryCompany()
@@ -121,9 +181,9 @@ def test_how_a_run_stands(company: Company, phase: AgentPhase) -> None:
     agent_run_id = company.start()
     company.wait()
     report = company.agent.read(agent_run_id)
-    assert (report.agent, report.agent_run_id, report.phase) == ("codegen", agent_run_id, phase)
+    assert (report.agent, report.agent_run_id, report.phase) == (company.name, agent_run_id, phase)
     assert report.url
-    assert phase == "working" or report.result == "This is the result"
+    assert phase == "working" or report.result in {"This is the result", None}
 
 
 def test_a_run_that_works_is_cancelled(company: Company) -> None:
@@ -143,13 +203,13 @@ def test_a_run_that_has_ended_stays_as_it_is(company: Company) -> None:
 
 
 def test_a_run_that_is_not_there_need_not_be_cancelled(company: Company) -> None:
-    company.agent.cancel("4711")
+    company.agent.cancel(GONE[company.name])
 
 
 def test_a_run_that_is_gone_has_failed(company: Company) -> None:
-    report = company.agent.read("4711")
+    report = company.agent.read(GONE[company.name])
     assert (report.status, report.phase) == ("GONE", "failed")
-    assert (report.detail or "").startswith("the agent run is gone")
+    assert "run is gone" in (report.detail or "")
 
 
 @pytest.mark.parametrize(
@@ -268,7 +328,7 @@ def test_pull_requests_are_addresses(codegen: CodegenCompany) -> None:
 
 
 def test_what_is_sent(codegen: CodegenCompany) -> None:
-    request = codegen.agent.plan({"prompt": " Work ", "model": "m1", "repo_id": 3, "images": ["x"]}, read_document())
+    request = codegen.agent.plan({"prompt": " Work ", "model": "m1", "repo_id": "3"}, read_document())
     codegen.agent.write(Effect("e1", "codegen.run", request))
     codegen.agent.write(EFFECT)
     assert codegen.list_sent() == [
@@ -284,7 +344,7 @@ def test_what_is_sent(codegen: CodegenCompany) -> None:
 
 @pytest.mark.parametrize("prompt", [None, "", "  \n", {}])
 def test_a_prompt_is_needed(codegen: CodegenCompany, prompt: object) -> None:
-    with pytest.raises(Permanent, match="needs a 'prompt'"):
+    with pytest.raises(Permanent, match="'prompt'"):
         codegen.agent.plan({"prompt": prompt}, read_document())
 
 
@@ -434,7 +494,7 @@ def test_a_run_that_is_gone_cannot_be_resumed(codegen: CodegenCompany) -> None:
 
 @pytest.mark.parametrize("agent_run_id", [None, "", "acme/widgets/7", "-1", "\u0664"])
 def test_what_is_resumed_is_named(codegen: CodegenCompany, agent_run_id: object) -> None:
-    with pytest.raises(Permanent, match="needs the 'agent_run_id'"):
+    with pytest.raises(Permanent, match="'agent_run_id'"):
         codegen.resume.plan({"agent_run_id": agent_run_id, "prompt": "Go on"}, read_document())
 
 
