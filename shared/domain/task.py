@@ -120,6 +120,8 @@ class Settlement:
         written: what was written outside by this attempt.
         agent_run: how the agent run stands.
         outputs: what later steps may use.
+        is_effect_dropped: the planned effect was certainly not written, so that the next attempt need not look for
+            it, which not every action can.
     """
 
     status: Status
@@ -131,3 +133,4 @@ class Settlement:
     written: Written | None = None
     agent_run: AgentReport | None = None
     outputs: Mapping[str, Any] | None = None
+    is_effect_dropped: bool = False

@@ -76,6 +76,10 @@ with settled as (
     update effects set status = 'done', external_id = %(external_id)s, url = %(url)s, done_at = now()
     from settled
     where effects.task_id = settled.id and effects.status = 'planned' and %(external_id)s::text is not null
+), dropped as (
+    delete from effects using settled
+    where effects.task_id = settled.id and effects.status = 'planned' and %(is_effect_dropped)s
+        and %(external_id)s::text is null
 ), agent as (
     insert into agent_runs (effect_id, task_id, agent, agent_run_id, status, url, result, summary, pull_requests,
         finished_at)

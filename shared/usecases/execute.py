@@ -12,7 +12,7 @@ from typing import Any
 from shared.domain.delivery import read_delivery
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import UnreadableEnvelope
-from shared.domain.errors import Limited, Permanent, Refused, Transient
+from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Refused, Transient
 from shared.domain.retry import DeadLetter, Defer, Fail, describe, plan_retry
 from shared.domain.statuses import Status, move
 from shared.domain.subject import storable_json
@@ -218,6 +218,10 @@ def _plan_again(task: ClaimedTask, error: Exception, deps: ExecuteDeps) -> Settl
         reason=describe(error),
         delay_seconds=decision.seconds,
         is_enqueued=decision.seconds <= MAX_DELAY_SECONDS,
+        # Planned by this attempt, and its write, if there was one, was refused or never sent.
+        is_effect_dropped=task.effect is None
+        and isinstance(error, Transient)
+        and not isinstance(error, OutcomeUnknown),
     )
 
 

@@ -65,6 +65,8 @@ class MemoryTasks:
             if settlement.written is not None and row.effect is not None and row.effect.done_at is None:
                 row.effect.done_at = now
                 row.effect.external_id, row.effect.url = settlement.written.external_id, settlement.written.url
+            if settlement.is_effect_dropped and row.effect is not None and row.effect.done_at is None:
+                row.effect = None
             if settlement.agent_run is not None and row.effect is not None:
                 _settle_agent_run(row, settlement.agent_run, now)
             _settle_run(row.run, settlement, reason, now)
