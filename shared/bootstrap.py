@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shared import ports
     from shared.adapters.github.authorization import Authorization
-    from shared.adapters.limits import Gate
+    from shared.adapters.github.client import GitHubClient
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.usecases.bury import BuryDeps
@@ -139,12 +139,12 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     telemetry = PowertoolsTelemetry("execute", config)
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
-    limiter = RedisLimiter(cache)
+    github = _github(config, cache, Gate(GitHubRules(), limiter, telemetry))
     deps = ExecuteDeps(
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_actions(config, cache, Gate(GitHubRules(), limiter, telemetry)),
-        agents=_agents(config, cache, Gate(CodegenRules(), limiter, telemetry)),
+        actions=_actions(config, github),
+        agents=_agents(config, cache, github, Gate(CodegenRules(), limiter, telemetry)),
         templates=_templates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
         telemetry=telemetry,
@@ -167,15 +167,23 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _actions(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> dict[str, ports.Action]:
-    from shared.adapters.github.actions import build_actions
+def _github(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> GitHubClient:
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
-    from shared.adapters.http_request import HttpRequest, open_web_client
 
     client = open_client(config.github_url, gate)
+    return GitHubClient(client, _authorization(config, client, cache))
+
+
+def _actions(config: settings.ExecuteConfig, github: GitHubClient) -> dict[str, ports.Action]:
+    from shared.adapters.github.actions import build_actions
+    from shared.adapters.github.dispatches import Dispatch, RerunFailed
+    from shared.adapters.http_request import HttpRequest, open_web_client
+
     return {
-        **build_actions(GitHubClient(client, _authorization(config, client, cache))),
+        **build_actions(github),
+        Dispatch.kind: Dispatch(github),
+        RerunFailed.kind: RerunFailed(github),
         "http.request": HttpRequest(open_web_client(), config.http_allowed_hosts),
     }
 
@@ -191,18 +199,24 @@ def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: 
     raise settings.ConfigError("set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_PRIVATE_KEY: actions need one of them")
 
 
-def _agents(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> dict[str, ports.Agent]:
+def _agents(
+    config: settings.ExecuteConfig, cache: RedisCache, github: GitHubClient, gate: Gate
+) -> dict[str, ports.Agent]:
     from shared.adapters.absences import Absences
     from shared.adapters.codegen.agents import CodegenAgent, CodegenResume
     from shared.adapters.codegen.client import CodegenClient
+    from shared.adapters.github.workflow_agent import WorkflowAgent
     from shared.adapters.http import open_client
 
+    agents: dict[str, ports.Agent] = {WorkflowAgent.kind: WorkflowAgent(github)}
     if config.codegen_token is None or config.codegen_org_id is None:
         # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
-        return {}
+        return agents
     http = open_client(config.codegen_url, gate)
     client = CodegenClient(http, config.codegen_token, config.codegen_org_id, Absences(cache))
-    return {"codegen.run": CodegenAgent(client, cache), "codegen.resume": CodegenResume(client, cache)}
+    agents["codegen.run"] = CodegenAgent(client, cache)
+    agents["codegen.resume"] = CodegenResume(client, cache)
+    return agents
 
 
 class Reconcile(NamedTuple):

@@ -127,7 +127,8 @@ class Settlement:
         agent_run: how the agent run stands.
         outputs: what later steps may use.
         is_agent_over: nothing of the agent is left to wait for; so it is whenever the status is final.
-        is_dropped: the planned effect is known not to have been written.
+        is_effect_dropped: the planned effect was certainly not written, so that the next attempt need not look for
+            it, which not every action can.
     """
 
     status: Status
@@ -140,4 +141,4 @@ class Settlement:
     agent_run: AgentReport | None = None
     outputs: Mapping[str, Any] | None = None
     is_agent_over: bool = False
-    is_dropped: bool = False
+    is_effect_dropped: bool = False

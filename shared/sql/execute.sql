@@ -93,7 +93,7 @@ cross join lateral (
         count(*) filter (where counted.workflow = runs.workflow and counted.subject = runs.subject)
             as own_subject_count
     from effects join tasks on tasks.id = effects.task_id join runs as counted on counted.id = tasks.run_id
-    where effects.is_agent and effects.status <> 'dropped' and effects.planned_at > now() - interval '24 hours'
+    where effects.is_agent and effects.planned_at > now() - interval '24 hours'
 ) as counts
 where runs.id = %(run_id)s
 
@@ -130,14 +130,16 @@ with held as (
     where attempts.task_id = settled.id and attempts.number = %(attempt)s and %(outcome)s::text = 'deferred'
 ), written as (
     update effects
-    set status = case when %(external_id)s::text is not null then 'done' when %(is_dropped)s then 'dropped'
-            else effects.status end,
+    set status = case when %(external_id)s::text is not null then 'done' else effects.status end,
         external_id = coalesce(%(external_id)s, effects.external_id), url = coalesce(%(url)s, effects.url),
         done_at = case when %(external_id)s::text is not null then now() else effects.done_at end,
         ended_at = case when %(is_agent_over)s then now() else effects.ended_at end
     from settled
-    where effects.task_id = settled.id
+    where effects.task_id = settled.id and not %(is_effect_dropped)s
         and (%(is_agent_over)s or (effects.status = 'planned' and %(external_id)s::text is not null))
+), dropped as (
+    delete from effects using settled
+    where effects.task_id = settled.id and effects.status = 'planned' and %(is_effect_dropped)s
 ), agent as (
     insert into agent_runs (effect_id, task_id, agent, agent_run_id, status, url, result, summary, pull_requests,
         finished_at)

@@ -13,7 +13,7 @@ from shared.domain.caps import Refusal
 from shared.domain.delivery import read_delivery
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import UnreadableEnvelope
-from shared.domain.errors import Declined, Deferred, Permanent, Refused, Transient
+from shared.domain.errors import Declined, Deferred, OutcomeUnknown, Permanent, Refused, Transient
 from shared.domain.retry import DeadLetter, Defer, Fail, describe, plan_retry
 from shared.domain.statuses import Status, move
 from shared.domain.subject import resolve_subject, storable_json
@@ -168,7 +168,7 @@ def _end(task: ClaimedTask, deps: ExecuteDeps) -> Settlement:
         # A worker may have died between starting the agent and saying so.
         written = agent.look_up(effect)
         if written is None:
-            return Settlement(Status.WAITING, is_agent_over=True, is_dropped=True)
+            return Settlement(Status.WAITING, is_agent_over=True, is_effect_dropped=True)
         agent_run_id = written.external_id
     agent.cancel(agent_run_id)
     report = agent.read(agent_run_id)
@@ -294,6 +294,10 @@ def _plan_again(task: ClaimedTask, error: Exception, deps: ExecuteDeps) -> Settl
         reason=describe(error),
         delay_seconds=decision.seconds,
         is_enqueued=decision.seconds <= MAX_DELAY_SECONDS,
+        # Planned by this attempt, and its write, if there was one, was refused or never sent.
+        is_effect_dropped=task.effect is None
+        and isinstance(error, Transient)
+        and not isinstance(error, OutcomeUnknown),
     )
 
 

@@ -212,6 +212,19 @@ def test_a_task_plans_one_effect(store: RecordStore) -> None:
     assert [each["effect_id"] for each in read_task(store, task)["effects"]] == [effect.id]
 
 
+def test_an_effect_that_was_certainly_not_written_is_dropped(store: RecordStore) -> None:
+    task = claim(store, start(store))
+    plan(store, task)
+    store.tasks.settle_task(task, replace(retry(0.0), is_effect_dropped=True))
+    again = claim(store, task.task_id)
+    assert again.effect is None
+    plan(store, again)
+    written = wait(0.0, written=Written("run-1", None), agent_run=REPORT, is_effect_dropped=True)
+    store.tasks.settle_task(again, written)
+    # What was written stays, whatever is said of it.
+    assert [each["status"] for each in read_task(store, task)["effects"]] == ["done"]
+
+
 def test_any_text_of_an_effect_is_storable(store: RecordStore) -> None:
     task = claim(store, start(store))
     plan(store, task, {"body": "\x00 \ud800 \uffff", "list": ["\x00"], "na\x00me": {"deep": "\udfff"}})

@@ -78,7 +78,7 @@ def test_a_list_that_cannot_be_read_says_nothing(content: object) -> None:
 
 
 def test_a_list_with_malformed_runs_is_searched_all_the_same() -> None:
-    odd = [None, 3, [], {}, {"metadata": "x"}, {"metadata": {MARK: ["e1"]}}]
+    odd: list[Any] = [None, 3, [], {}, {"metadata": "x"}, {"metadata": {MARK: ["e1"]}}]
     assert answering({"items": odd}).look_up(EFFECT) is None
     found = answering({"items": [*odd, {"id": 7, "metadata": {MARK: "e1"}}]}).look_up(EFFECT)
     assert found is not None
@@ -136,9 +136,10 @@ def test_a_name_that_does_not_exist_is_asked_for_once(cache: MemoryCache | None)
 
 
 def test_a_resolver_that_does_not_answer_may_do_so_later() -> None:
-    for call in (lambda agent: agent.write(EFFECT), lambda agent: agent.read("7")):
+    agent = build_agent(FailingResolver(socket.EAI_AGAIN))
+    for call in (lambda: agent.write(EFFECT), lambda: agent.read("7")):
         with pytest.raises(Transient, match="cannot be reached") as failed:
-            call(build_agent(FailingResolver(socket.EAI_AGAIN)))
+            call()
         assert not isinstance(failed.value, OutcomeUnknown)
 
 

@@ -170,6 +170,29 @@ def test_what_an_attempt_planned_is_what_the_next_one_writes() -> None:
     assert orchestra.world.writes[0].id == task.effect.effect.id
 
 
+@pytest.mark.parametrize("error", [Transient("not sent"), Limited("github", "github answered 429", 5.0)])
+def test_what_was_certainly_not_written_is_not_looked_for(error: Transient) -> None:
+    orchestra = start(COMMENT)
+    orchestra.world.fail_next(error)
+    # The next attempt would fail in this look-up.
+    orchestra.world.fail_next(Permanent("unknown_outcome"), "look_up")
+    orchestra.run_to_end()
+    assert orchestra.statuses == [Status.SUCCEEDED]
+    [written] = orchestra.world.writes
+    task = find_task(orchestra)
+    assert task.effect is not None
+    assert task.effect.effect.id == written.id
+
+
+def test_what_an_earlier_attempt_may_have_written_is_looked_for_again_and_again() -> None:
+    orchestra = start(COMMENT)
+    orchestra.world.fail_next(OutcomeUnknown("cut"), is_applied=False)
+    orchestra.world.fail_next(Limited("github", "github answered 429", 5.0))
+    orchestra.run_to_end()
+    calls = [call for call in orchestra.interrupter.calls if call.startswith("comment.")]
+    assert calls == ["comment.plan", "comment.write", *["comment.look_up", "comment.write"] * 2]
+
+
 def test_a_failed_look_up_writes_nothing() -> None:
     orchestra = start(COMMENT)
     orchestra.world.fail_next(OutcomeUnknown("cut"), is_applied=True)

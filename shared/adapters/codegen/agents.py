@@ -7,6 +7,7 @@ from typing import Any
 from shared.adapters.absences import TextCache
 from shared.adapters.codegen.answers import MARK, PAUSED, AgentRun, read_agent_run
 from shared.adapters.codegen.client import UPSTREAM, CodegenClient, NotFound
+from shared.domain.action_arguments import read_arguments
 from shared.domain.effect import Effect, Written
 from shared.domain.errors import Permanent, Transient, Unavailable
 from shared.domain.task import AgentReport
@@ -36,9 +37,8 @@ class CodegenAgent:
         self._clock = clock
 
     def plan(self, arguments: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
-        """Takes ``prompt``, and ``model`` and ``repo_id`` when they are given."""
-        request = {"prompt": _read_prompt(arguments, "codegen.run"), "subject": document["subject"]["key"]}
-        return request | {name: arguments[name] for name in ("model", "repo_id") if arguments.get(name)}
+        """Returns the arguments, read. Raises Permanent."""
+        return {**read_arguments("codegen.run", arguments, document), "subject": document["subject"]["key"]}
 
     def look_up(self, effect: Effect) -> Written | None:
         """Looks for the mark in the runs that were started through the API, newest first."""
@@ -149,17 +149,9 @@ class CodegenResume(CodegenAgent):
     """
 
     def plan(self, arguments: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
-        """Takes ``agent_run_id``, as ``steps.<id>.agent_run_id`` has it, and ``prompt``; asks how the run stands."""
-        prompt = _read_prompt(arguments, "codegen.resume")
-        agent_run_id = str(arguments.get("agent_run_id") or "")
-        if not (agent_run_id.isascii() and agent_run_id.isdecimal()):
-            raise Permanent(f"codegen.resume needs the 'agent_run_id' of an earlier step, not {agent_run_id!r}")
-        return {
-            "agent_run_id": int(agent_run_id),
-            "prompt": prompt,
-            "subject": document["subject"]["key"],
-            "before": self._find_run(agent_run_id).fingerprint,
-        }
+        """Returns the arguments, read, and how the run stands. Raises Transient, Permanent, Unavailable."""
+        request = read_arguments("codegen.resume", arguments, document)
+        return {**request, "before": self._find_run(str(request["agent_run_id"])).fingerprint}
 
     def look_up(self, effect: Effect) -> Written | None:
         """Takes the run for resumed when it does not stand as it did before."""
@@ -183,13 +175,6 @@ class CodegenResume(CodegenAgent):
             return self._read_run(agent_run_id)
         except NotFound as error:
             raise Unavailable(f"agent unavailable: {error}") from error
-
-
-def _read_prompt(arguments: Mapping[str, Any], action: str) -> str:
-    prompt = str(arguments.get("prompt") or "").strip()
-    if not prompt:
-        raise Permanent(f"{action} needs a 'prompt' that is not empty")
-    return prompt
 
 
 def _written(run: AgentRun) -> Written:

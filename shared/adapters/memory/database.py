@@ -81,7 +81,6 @@ class EffectRow:
     effect: Effect
     planned_at: float
     is_agent: bool = False
-    is_dropped: bool = False
     ended_at: float | None = None
     done_at: float | None = None
     external_id: str | None = None

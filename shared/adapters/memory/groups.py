@@ -97,7 +97,6 @@ def gather_facts(database: MemoryDatabase, run: RunRow, now: float) -> AgentFact
         for task in database.tasks.values()
         if task.effect is not None
         and task.effect.is_agent
-        and not task.effect.is_dropped
         and task.effect.planned_at > now - DAY_SECONDS
     ]
     own = [each for each in started if each.workflow.name == run.workflow.name]

@@ -175,7 +175,7 @@ def _show_effect(row: EffectRow) -> Document:
     return {
         "effect_id": row.effect.id,
         "kind": row.effect.kind,
-        "status": "dropped" if row.is_dropped else "planned" if row.done_at is None else "done",
+        "status": "planned" if row.done_at is None else "done",
         "url": row.url,
         "external_id": row.external_id,
         "planned_at": _time(row.planned_at),

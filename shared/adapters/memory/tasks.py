@@ -90,7 +90,9 @@ class MemoryTasks:
                 row.effect.external_id, row.effect.url = settlement.written.external_id, settlement.written.url
             is_agent_over = settlement.is_agent_over or is_final
             if row.effect is not None and is_agent_over:
-                row.effect.ended_at, row.effect.is_dropped = now, settlement.is_dropped
+                row.effect.ended_at = now
+            if settlement.is_effect_dropped and row.effect is not None and row.effect.done_at is None:
+                row.effect = None
             if settlement.agent_run is not None and row.effect is not None:
                 _settle_agent_run(row, settlement.agent_run, now, is_over=is_agent_over)
             if is_over:

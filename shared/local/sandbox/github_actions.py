@@ -80,8 +80,9 @@ class ActionsState:
     def add_run(self, name: Repository, workflow: str, ref: str, *, by_app: bool) -> int:
         """Starts a run and returns its id."""
         return self._store.insert_row(
-            "INSERT INTO workflow_runs "
-            "(owner, repo, workflow, ref, by_app, created_at, run_attempt, ends_at, conclusion) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)",
+            "INSERT INTO workflow_runs"
+            " (owner, repo, workflow, ref, by_app, created_at, run_attempt, ends_at, conclusion)"
+            " VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)",
             (*name, workflow, ref, int(by_app), format_time(), *self._plan_end(workflow)),
         )
 
@@ -150,7 +151,7 @@ async def create_repository_dispatch(request: Request, name: Name, _token: Token
 
 @router.post("/repos/{owner}/{repo}/actions/workflows/{workflow}/dispatches")
 async def create_workflow_dispatch(
-    request: Request, name: Name, workflow: WorkflowName, state: State, actions: Actions, token: Token
+    *, request: Request, name: Name, workflow: WorkflowName, state: State, actions: Actions, token: Token
 ) -> Response:
     """Starts a workflow, and says which run that is where it is asked to."""
     document = await read_document(request)

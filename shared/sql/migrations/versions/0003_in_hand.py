@@ -36,11 +36,7 @@ def downgrade() -> None:
         "alter table attempts drop constraint attempts_outcome_check, add constraint attempts_outcome_check "
         "check (outcome in ('succeeded', 'retried', 'deferred', 'dead', 'lost')) not valid"
     )
-    op.execute("update effects set status = 'planned' where status = 'dropped'")
-    op.execute(
-        "alter table effects drop column is_agent, drop column ended_at, drop constraint effects_status_check, "
-        "add constraint effects_status_check check (status in ('planned', 'done')) not valid"
-    )
+    op.execute("alter table effects drop column is_agent, drop column ended_at")
     op.execute(
         "alter table runs drop column repository, drop column sha, drop column at, drop column group_key, "
         "drop column on_conflict, drop column depth, drop column superseded_by"

@@ -22,17 +22,14 @@ create index runs_by_group on runs (group_key, id) where group_key is not null;
 create index runs_by_subject on runs (subject, id);
 
 -- An effect that starts an agent is open until the agent's work is over, whatever becomes of its task.
--- 'dropped': it was planned, and is known not to have been written. (Not validated: every row that is there keeps to
--- the narrower check that it replaces, and validating would read them all under a lock.)
 alter table effects
     add column is_agent boolean not null default false,
-    add column ended_at timestamptz,
-    drop constraint effects_status_check,
-    add constraint effects_status_check check (status in ('planned', 'done', 'dropped')) not valid;
+    add column ended_at timestamptz;
 create index effects_open on effects (task_id) where is_agent and ended_at is null;
 create index effects_of_agents on effects (planned_at) where is_agent;
 
--- How an attempt ends that a rule forbade, or that failed with nothing to mend.
+-- (Not validated: every row that is there keeps to the narrower check that it replaces, and validating would read
+-- them all under a lock.) How an attempt ends that a rule forbade, or that failed with nothing to mend.
 alter table attempts
     drop constraint attempts_outcome_check,
     add constraint attempts_outcome_check
