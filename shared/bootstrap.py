@@ -107,7 +107,7 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import uuid
 
     from shared.adapters.aws import AwsService
-    from shared.adapters.budgets import CodegenRules, GitHubRules
+    from shared.adapters.budgets import codegen_rules, github_rules
     from shared.adapters.limits import Gate
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
@@ -123,12 +123,12 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     telemetry = PowertoolsTelemetry("execute", config)
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
-    limiter = RedisLimiter(cache)
+    limiter = RedisLimiter(cache, config.workers)
     deps = ExecuteDeps(
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_github_actions(config, cache, Gate(GitHubRules(), limiter, telemetry)),
-        agents=_agents(config, Gate(CodegenRules(), limiter, telemetry)),
+        actions=_github_actions(config, cache, Gate(github_rules(config.github_url), limiter, telemetry)),
+        agents=_agents(config, Gate(codegen_rules(config.codegen_url), limiter, telemetry)),
         templates=JinjaTemplates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
         telemetry=telemetry,

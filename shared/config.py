@@ -35,6 +35,12 @@ def _whole(value: str) -> int:
         raise ValueError("must be a whole number") from None
 
 
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise ValueError("must be a whole number of at least 1")
+    return int(value)
+
+
 def _seconds(value: str) -> float:
     try:
         return float(value)
@@ -181,6 +187,7 @@ class ExecuteConfig(StoreConfig):
     agent_poll_seconds: float = setting("AGENT_POLL_SECONDS", _seconds, default=30.0)
     max_attempts: int = setting("MAX_ATTEMPTS", _whole, default=8)
     retry_base_seconds: float = setting("RETRY_BASE_SECONDS", _seconds, default=5.0)
+    workers: int = setting("WORKERS", _count, default=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
