@@ -14,6 +14,7 @@ from shared.adapters.memory.cache import MemoryCache
 from shared.domain.effect import Effect
 from shared.domain.errors import OutcomeUnknown, Permanent, Transient, Unavailable
 from tests.support.clock import ManualClock
+from tests.support.mock_client import open_mock
 from tests.support.outside import build_codegen
 
 EFFECT = Effect("e1", "codegen.run", {"prompt": "Work", "subject": "acme/widgets#7"})
