@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import Envelope
+from shared.domain.run import PlannedRun
 from shared.domain.statuses import Status
 from shared.domain.task import AgentReport, ClaimedTask, EarlierTask, Settlement
 from tests.support.factories import build_delivery
@@ -36,7 +37,7 @@ def list_outcomes(store: RecordStore, task: ClaimedTask) -> list[tuple[int, str 
 def test_a_claim_has_all_that_a_worker_needs(store: RecordStore) -> None:
     store.put_workflows(WORKFLOW)
     delivery = build_delivery()
-    [task_id] = store.deliveries.record_delivery(delivery, [], [WORKFLOW]).task_ids
+    [task_id] = store.deliveries.record_delivery(delivery, [], [PlannedRun(WORKFLOW)]).task_ids
 
     task = claim(store, task_id)
 
@@ -56,7 +57,7 @@ def test_a_body_stored_apart_is_pointed_to(store: RecordStore) -> None:
     store.put_workflows(WORKFLOW)
     delivery = build_delivery()
     apart = replace(delivery, envelope=delivery.envelope.stored_apart())
-    [task_id] = store.deliveries.record_delivery(apart, [], [WORKFLOW]).task_ids
+    [task_id] = store.deliveries.record_delivery(apart, [], [PlannedRun(WORKFLOW)]).task_ids
     envelope = claim(store, task_id).envelope
     assert (envelope.deflated, envelope.body_key) == (None, delivery.envelope.stored_key)
 

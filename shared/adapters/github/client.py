@@ -88,4 +88,7 @@ class GitHubClient:
             "x-github-api-version": API_VERSION,
             "authorization": f"Bearer {self._authorization.token(repository)}",
         }
-        return send_request(self._client, UPSTREAM, method, path, headers=headers, json=json, params=params)
+        account = self._authorization.account(repository)
+        return send_request(
+            self._client, UPSTREAM, method, path, headers=headers, json=json, params=params, account=account
+        )
