@@ -9,7 +9,6 @@ import pytest
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.github.workflow_agent import WorkflowAgent
-from shared.adapters.http import open_client
 from shared.domain.effect import Effect
 from shared.domain.errors import OutcomeUnknown, Transient
 
@@ -19,7 +18,7 @@ REQUEST = {"repository": "acme/widgets", "workflow": "work.yml", "ref": "main", 
 
 def answering(content: Any, status: int = 200) -> WorkflowAgent:  # noqa: ANN401 - JSON is anything
     transport = httpx.MockTransport(lambda _: httpx.Response(status, json=content))
-    client = open_client("https://api.github.example", transport)
+    client = httpx.Client(base_url="https://api.github.example", transport=transport)
     return WorkflowAgent(GitHubClient(client, TokenAuthorization("made-up")))
 
 
