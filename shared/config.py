@@ -35,6 +35,12 @@ def _whole(value: str) -> int:
         raise ValueError("must be a whole number") from None
 
 
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise ValueError("must be a whole number of at least 1")
+    return int(value)
+
+
 def _seconds(value: str) -> float:
     try:
         return float(value)
@@ -199,6 +205,7 @@ class ExecuteConfig(StoreConfig):
     max_agent_runs_per_subject: int = setting("MAX_AGENT_RUNS_PER_SUBJECT", _whole, default=20)
     max_agent_runs_per_repository: int = setting("MAX_AGENT_RUNS_PER_REPOSITORY", _whole, default=200)
     max_agent_runs_per_day: int = setting("MAX_AGENT_RUNS_PER_DAY", _whole, default=1000)
+    workers: int = setting("WORKERS", _count, default=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -95,9 +95,7 @@ def gather_facts(database: MemoryDatabase, run: RunRow, now: float) -> AgentFact
     started = [
         task.run
         for task in database.tasks.values()
-        if task.effect is not None
-        and task.effect.is_agent
-        and task.effect.planned_at > now - DAY_SECONDS
+        if task.effect is not None and task.effect.is_agent and task.effect.planned_at > now - DAY_SECONDS
     ]
     own = [each for each in started if each.workflow.name == run.workflow.name]
     known = database.subjects.get(run.subject)
