@@ -87,7 +87,14 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     limits = LimitKeeper(write_refusal, write_points=5)
     app.include_router(build_control_router(store, fault_list, limits))
     app.include_router(github_actions.control)
-    for router in (github_actions.router, github_comments.router, github_commits.router, github_app.router, pages):
+    for router in (
+        github_actions.router,
+        github_comments.router,
+        github_commits.router,
+        github_app.router,
+        github_actions.pages,
+        pages,
+    ):
         app.include_router(router)
 
     def list_headers(path: str) -> dict[str, str]:
