@@ -221,6 +221,7 @@ def _build_team(base_url: str, organization: str, slug: str) -> Json:
         "permission": "pull",
         "members_url": f"{url}/members{{/member}}",
         "repositories_url": f"{url}/repos",
+        "parent": None,
         "type": "organization",
     }
 
