@@ -66,8 +66,8 @@ def test_the_subject_fills_in_only_what_it_has() -> None:
         "state": "success",
         "repository": "acme/widgets",
     }
-    with pytest.raises(Permanent, match="github.comment needs 'number': the subject acme/widgets has none, so give it"):
-        subject = {"key": "acme/widgets", "repository": "acme/widgets", "number": None}
+    subject = {"key": "acme/widgets", "repository": "acme/widgets", "number": None}
+    with pytest.raises(Permanent, match="needs 'number': the subject acme/widgets has none, so give it"):
         read_arguments("github.comment", {"body": "Hi"}, {"subject": subject})
 
 
