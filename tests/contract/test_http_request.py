@@ -106,7 +106,8 @@ def plan(action: HttpRequest, url: str, **arguments: object) -> Effect:
 def test_a_request_goes_to_the_address_that_was_checked_under_its_own_name(
     receiver: Receiver, client: httpx.Client
 ) -> None:
-    host, resolved = f"localhost:{receiver.server_port}", []
+    host = f"localhost:{receiver.server_port}"
+    resolved: list[str] = []
     action = build(client, host, resolved)
     written = action.write(plan(action, f"https://{host}/a?b=c", body={"text": "Hi"}, headers={"X-Team": "core"}))
     assert written.outputs == {"status_code": 200, "body": {"seen": "/a?b=c"}}

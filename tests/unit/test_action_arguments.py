@@ -50,7 +50,7 @@ def test_all_faults_are_found_together_and_templates_are_left_to_the_run() -> No
 
 
 def test_values_become_what_their_kind_says() -> None:
-    given = {"labels": " bug, needs review,bug,", "number": " 12 ", "repository": ""}
+    given: dict[str, Any] = {"labels": " bug, needs review,bug,", "number": " 12 ", "repository": ""}
     assert read_arguments("github.label", given, DOCUMENT) == {
         "labels": ["bug", "needs review"],
         "number": 12,
