@@ -16,7 +16,7 @@ APP_SLUG = "webhook-orchestrator"
 ACCOUNT = "sandbox"
 PERMISSIONS = {
     "checks": "write",
-    "contents": "read",
+    "contents": "write",
     "issues": "write",
     "metadata": "read",
     "pull_requests": "write",
