@@ -40,7 +40,11 @@ _AGENT_OUTPUTS = (
     Output("pull_requests", "Addresses of the pull requests it opened, a list."),
 )
 _AGENT_ONCE = "The effect's id travels in the agent run's metadata, and is looked for before a second start."
-_DISPATCH_ONCE = "GitHub has no look-up for it: an unknown outcome ends the run as dead, for a person to decide."
+_STARTED_SINCE = (
+    "The workflow's dispatched runs are looked through before a second start; where several may be the one, the run "
+    "ends as dead, for a person to decide."
+)
+_DISPATCH_ONCE = f"{_STARTED_SINCE} An event has no look-up: so does its unknown outcome."
 _ABOUT_RUNS = (
     Argument("subject", "The subject, `owner/name#12`. Default: the event's."),
     Argument("run_id", "One run. Default: the subject's runs."),
@@ -233,7 +237,8 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             Argument("agent_run_id", "The run: `{{ steps.<id>.agent_run_id }}`.", "number", is_required=True),
             Argument("prompt", "What it is to do now.", is_required=True),
         ),
-        "The run's state is read before a second prompt.",
+        "How the run stands is noted before: a run that stands otherwise afterwards was resumed; of one that stands as "
+        "before nobody knows, and our run ends as dead, for a person to decide.",
         _AGENT_OUTPUTS,
     ),
     "actions.run": ActionDeclaration(
@@ -244,7 +249,7 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             Argument("inputs", "At most 25 texts.", "object"),
             _REPOSITORY,
         ),
-        "The effect's id is part of the run's name, and is looked for before a second start.",
+        _STARTED_SINCE,
         _AGENT_OUTPUTS,
     ),
     "approval.wait": ActionDeclaration(

@@ -8,10 +8,12 @@ from functools import partial
 import httpx
 import pytest
 
-from shared.adapters.codegen import CodegenAgent
 from shared.adapters.github.actions import build_actions
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
+from shared.adapters.github.dispatches import Dispatch
+from shared.adapters.github.workflow_agent import WorkflowAgent
+from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.memory.world import MemoryAction, MemoryAgent, MemoryWorld
 from shared.domain.action_arguments import ACTIONS
 from shared.domain.effect import Effect
@@ -27,6 +29,7 @@ from tests.support.outside import (
     MemoryOutside,
     Outside,
     SandboxOutside,
+    build_codegen,
     read_document,
 )
 from tests.support.sandbox_server import Contract
@@ -36,8 +39,14 @@ CALLS = ["write", "look_up"]
 
 def build_action(kind: str, client: httpx.Client) -> Action:
     if kind == "codegen.run":
-        return CodegenAgent(client, "made-up", 11)
-    return build_actions(GitHubClient(client, TokenAuthorization(APP_TOKEN)))[kind]
+        clock = ManualClock()
+        return build_codegen(client, MemoryCache(clock), clock)[0]
+    github = GitHubClient(client, TokenAuthorization(APP_TOKEN))
+    others: dict[str, Action] = {
+        "github.dispatch": Dispatch(github),
+        "actions.run": WorkflowAgent(github, actor="webhook-orchestrator[bot]"),
+    }
+    return {**build_actions(github), **others}[kind]
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +60,12 @@ def codegen_contract() -> Contract:
 
 
 def open_sandbox(kind: str, request: pytest.FixtureRequest) -> SandboxOutside:
-    service = kind.partition(".")[0]
+    case = CASES[kind]
     return SandboxOutside(
-        request.getfixturevalue(f"{service}_server"),
-        CASES[kind],
+        request.getfixturevalue(f"{case.upstream}_server"),
+        case,
         partial(build_action, kind),
-        request.getfixturevalue(f"{service}_contract"),
+        request.getfixturevalue(f"{case.upstream}_contract"),
     )
 
 
@@ -129,7 +138,7 @@ def test_a_limit_says_whose_it_is_and_for_how_long(outside: Outside, call: str) 
     outside.limit(call, 77)
     with pytest.raises(Limited) as limited:
         getattr(outside.action, call)(effect)
-    assert (limited.value.upstream, limited.value.after_seconds) == (effect.kind.partition(".")[0], 77.0)
+    assert (limited.value.upstream, limited.value.after_seconds) == (CASES[effect.kind].upstream, 77.0)
     assert outside.count_writes() == 0
 
 
@@ -193,7 +202,9 @@ def test_every_action_of_github_is_declared_and_tried() -> None:
         built = build_actions(GitHubClient(client, TokenAuthorization("made-up")))
     assert set(built) <= set(ACTIONS)
     # It reads, and so has tests of its own.
-    assert set(built) - {"github.changed_files"} == {kind for kind in CASES if kind.startswith("github.")}
+    assert set(built) - {"github.changed_files"} == {kind for kind in CASES if kind.startswith("github.")} - {
+        "github.dispatch"
+    }
 
 
 @pytest.mark.parametrize("kind", CASES)

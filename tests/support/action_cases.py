@@ -46,6 +46,11 @@ class ActionCase(NamedTuple):
     is_found: bool = True
     is_last: bool = True
 
+    @property
+    def upstream(self) -> str:
+        """Who is asked: an agent that is a GitHub workflow is GitHub's."""
+        return "codegen" if self.kind.startswith("codegen.") else "github"
+
     def build_arguments(self, effect_id: str, number: int) -> dict[str, Any]:
         """Returns the arguments of one effect."""
         given = {
@@ -83,7 +88,9 @@ CASES = {
         ActionCase("github.update_branch", {}, "PUT", _script(mergeable_state="behind")),
         ActionCase("github.close", {"state_reason": "not_planned"}, "PATCH", _script(is_pull=False)),
         ActionCase("github.create_issue", {"title": "Flaky test", "body": "{id}"}, has_number=False, is_last=False),
+        ActionCase("github.dispatch", {"workflow": "work-{id}.yml", "ref": "main"}, has_number=False, is_last=False),
         ActionCase("codegen.run", {"prompt": "Work {id}"}, has_number=False, is_last=False),
+        ActionCase("actions.run", {"workflow": "work-{id}.yml"}, has_number=False, is_last=False),
     )
 }
 FOUND = [kind for kind, case in CASES.items() if case.is_found]

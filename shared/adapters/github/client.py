@@ -62,7 +62,10 @@ class GitHubClient:
             response = self._send(method, path, repository, json, params)
         if response.is_success:
             return response
-        raise read_refusal(method, path, response, self._clock())
+        refusal = read_refusal(method, path, response, self._clock())
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise Permanent(f"{refusal}: was the token revoked, or the installation suspended or uninstalled?")
+        raise refusal
 
     def pages(self, path: str, *, repository: str, params: Mapping[str, Any] | None = None) -> Iterator[httpx.Response]:
         """Yields every page of a list, following ``Link`` as GitHub asks. Raises as ``request`` does."""
@@ -88,4 +91,7 @@ class GitHubClient:
             "x-github-api-version": API_VERSION,
             "authorization": f"Bearer {self._authorization.token(repository)}",
         }
-        return send_request(self._client, UPSTREAM, method, path, headers=headers, json=json, params=params)
+        account = self._authorization.account(repository)
+        return send_request(
+            self._client, UPSTREAM, method, path, headers=headers, json=json, params=params, account=account
+        )

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from shared.local.sandbox import (
     faults,
+    github_actions,
     github_app,
     github_checks,
     github_comments,
@@ -33,11 +34,13 @@ from shared.local.sandbox.github_errors import (
     answer_missing_user_agent,
     answer_not_found,
     write_error,
+    write_refusal,
 )
 from shared.local.sandbox.github_objects import build_comment, build_status
 from shared.local.sandbox.github_request import Name, Number, State
 from shared.local.sandbox.github_subject_objects import build_check_run, build_review
 from shared.local.sandbox.github_subjects import Subject
+from shared.local.sandbox.limits import LimitKeeper
 from shared.local.sandbox.pages import show_page
 from shared.local.sandbox.store import Store
 
@@ -85,8 +88,8 @@ async def _answer_invalid(request: Request, error: RequestValidationError) -> Js
 
 def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     """Returns the server; its links begin with the base URL."""
-    schema = recorder.SCHEMA + faults.SCHEMA + github_state.SCHEMA + github_subjects.SCHEMA + github_records.SCHEMA
-    store = Store(state_directory / "sandbox-github.sqlite3", schema)
+    tables = (recorder, faults, github_state, github_subjects, github_records, github_actions)
+    store = Store(state_directory / "sandbox-github.sqlite3", "".join(each.SCHEMA for each in tables))
     fault_list = faults.FaultList(store)
     state = github_state.GitHubState(store, base_url)
 
@@ -102,8 +105,14 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
         },
     )
     app.state.github = state
-    app.include_router(build_control_router(store, fault_list))
-    routers = (github_comments, github_commits, github_issues, github_pulls, github_checks, github_graphql, github_app)
+    app.state.actions = github_actions.ActionsState(store)
+    limits = LimitKeeper(write_refusal, write_points=5)
+    app.include_router(build_control_router(store, fault_list, limits))
+    app.include_router(github_actions.control)
+    routers = (
+        *(github_actions, github_comments, github_commits, github_issues, github_pulls, github_checks),
+        *(github_graphql, github_app),
+    )
     for router in (*(each.router for each in routers), pages):
         app.include_router(router)
 
@@ -114,8 +123,11 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     def list_headers(path: str) -> dict[str, str]:
         if path != "/rate_limit":
             state.rate.spend_request()
-        figures = {f"x-ratelimit-{name}": str(value) for name, value in state.rate.read_figures().items()}
+        rate = limits.read_figures() or state.rate.read_figures()
+        figures = {f"x-ratelimit-{name}": str(value) for name, value in rate.items()}
         request_id = ":".join(secrets.token_hex(4).upper() for _ in range(4))
         return {**figures, "x-ratelimit-resource": "core", "x-github-request-id": request_id}
 
-    return recorder.Recorder(app, store=store, faults=fault_list, write_error=write_error, list_headers=list_headers)
+    return recorder.Recorder(
+        app, store=store, faults=fault_list, limits=limits, write_error=write_error, list_headers=list_headers
+    )
