@@ -16,9 +16,8 @@ from starlette.responses import Response
 from shared.local.sandbox.answers import JsonAnswer
 from shared.local.sandbox.github_auth import Token, require_user_agent
 from shared.local.sandbox.github_errors import GitHubError
-from shared.local.sandbox.github_objects import Json, build_author, build_repository, derive_id, derive_sha
+from shared.local.sandbox.github_objects import Json, Repository, build_author, build_repository, derive_id, derive_sha
 from shared.local.sandbox.github_request import Name, Number, Paging, State, read_document
-from shared.local.sandbox.github_state import Repository
 from shared.local.sandbox.pages import show_page
 from shared.local.sandbox.store import Store, format_time
 
