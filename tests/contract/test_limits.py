@@ -21,7 +21,7 @@ from shared.adapters.limits import (
     Standing,
 )
 from shared.adapters.memory.limits import MemoryLimiter
-from shared.adapters.redis import RedisCache, RedisLimiter, read_circuit
+from shared.adapters.redis import RedisCache, RedisLimiter, read_circuit, read_least_quota
 from shared.local.free_ports import HOST, choose_port
 from tests.support.clock import ManualClock
 
@@ -316,3 +316,14 @@ def test_the_monitoring_sees_halts_and_circuits(valkey: RedisCache, clock: Manua
     limiter.take(OTHER_ACCOUNT)
     limiter.note(OTHER_ACCOUNT, SUCCESS)
     assert read_circuit(valkey, "github", clock.now) == (300.0 - CIRCUIT_SECONDS, False)
+
+
+def test_the_monitoring_sees_whose_budget_is_least(valkey: RedisCache, clock: ManualClock) -> None:
+    limiter = RedisLimiter(valkey, 1, clock=clock)
+    assert read_least_quota(valkey, "github", clock.now) is None
+    limiter.note(OTHER_UPSTREAM, Answer(is_failure=False, quota=Quota(10, 1, clock.now + 600.0)))
+    limiter.note(READ, Answer(is_failure=False, quota=Quota(10, 8, clock.now + 600.0)))
+    limiter.note(OTHER_ACCOUNT, Answer(is_failure=False, quota=Quota(100, 25, clock.now + 60.0)))
+    assert read_least_quota(valkey, "github", clock.now) == 0.25
+    clock.advance(60.0)
+    assert read_least_quota(valkey, "github", clock.now) == 0.8
