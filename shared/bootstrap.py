@@ -7,6 +7,7 @@ pays only for what it uses.
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared import config as settings
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from shared import ports
     from shared.adapters.github.authorization import Authorization
+    from shared.adapters.github.client import GitHubClient
     from shared.adapters.limits import Gate
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
@@ -80,6 +82,7 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
+    from shared.domain.guard import Surroundings
     from shared.usecases.route import RouteDeps
 
     config = settings.read_config(settings.RouteConfig, read_managed(environ))
@@ -87,9 +90,23 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     database = Database(config.database_url)
     sqs = AwsService("sqs", config.region, config.endpoint)
     bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
-    deps = RouteDeps(PostgresDeliveries(database), PostgresCatalog(database), bodies, telemetry)
+    deps = RouteDeps(
+        records=PostgresDeliveries(database),
+        catalog=PostgresCatalog(database),
+        bodies=bodies,
+        templates=_templates,
+        surroundings=Surroundings(config.own_logins, config.agent_logins),
+        telemetry=telemetry,
+    )
     give_back = SqsVisibility(sqs, config.queue_url).give_back
     return Route(deps, telemetry, SqsTaskQueue(sqs, config.tasks_queue_url), give_back)
+
+
+@cache
+def _templates() -> ports.Templates:
+    from shared.adapters.templates import JinjaTemplates
+
+    return JinjaTemplates()
 
 
 class Execute(NamedTuple):
@@ -116,7 +133,7 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     from shared.adapters.redis import RedisCache, RedisLimiter
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
-    from shared.adapters.templates import JinjaTemplates
+    from shared.domain.workflow import Caps
     from shared.usecases.execute import ExecuteDeps, Policy
 
     config = settings.read_config(settings.ExecuteConfig, read_managed(environ))
@@ -124,12 +141,13 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
     limiter = RedisLimiter(cache, config.workers)
+    github = _github(config, cache, Gate(github_rules(config.github_url), limiter, telemetry))
     deps = ExecuteDeps(
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_github_actions(config, cache, Gate(github_rules(config.github_url), limiter, telemetry)),
-        agents=_agents(config, Gate(codegen_rules(config.codegen_url), limiter, telemetry)),
-        templates=JinjaTemplates(),
+        actions=_actions(config, github),
+        agents=_agents(config, cache, github, Gate(codegen_rules(config.codegen_url), limiter, telemetry)),
+        templates=_templates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
         telemetry=telemetry,
         policy=Policy(
@@ -137,6 +155,12 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
             agent_poll_seconds=config.agent_poll_seconds,
             max_attempts=config.max_attempts,
             retry_base_seconds=config.retry_base_seconds,
+            are_agents_on=config.are_agents_on,
+            max_agent_runs=Caps(
+                per_subject=config.max_agent_runs_per_subject,
+                per_repository=config.max_agent_runs_per_repository,
+                per_day=config.max_agent_runs_per_day,
+            ),
         ),
         new_id=lambda: str(uuid.uuid4()),
         jitter=random.random,
@@ -145,14 +169,25 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _github_actions(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> dict[str, ports.Action]:
-    from shared.adapters.github.actions import Comment, CommitStatus
+def _github(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> GitHubClient:
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
 
     client = open_client(config.github_url, gate)
-    github = GitHubClient(client, _authorization(config, client, cache))
-    return {"github.comment": Comment(github), "github.status": CommitStatus(github)}
+    return GitHubClient(client, _authorization(config, client, cache))
+
+
+def _actions(config: settings.ExecuteConfig, github: GitHubClient) -> dict[str, ports.Action]:
+    from shared.adapters.github.actions import build_actions
+    from shared.adapters.github.dispatches import Dispatch, RerunFailed
+    from shared.adapters.http_request import HttpRequest, open_web_client
+
+    return {
+        **build_actions(github),
+        Dispatch.kind: Dispatch(github),
+        RerunFailed.kind: RerunFailed(github),
+        "http.request": HttpRequest(open_web_client(), config.http_allowed_hosts),
+    }
 
 
 def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
@@ -166,15 +201,24 @@ def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: 
     raise settings.ConfigError("set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_PRIVATE_KEY: actions need one of them")
 
 
-def _agents(config: settings.ExecuteConfig, gate: Gate) -> dict[str, ports.Agent]:
-    from shared.adapters.codegen import CodegenAgent
+def _agents(
+    config: settings.ExecuteConfig, cache: RedisCache, github: GitHubClient, gate: Gate
+) -> dict[str, ports.Agent]:
+    from shared.adapters.absences import Absences
+    from shared.adapters.codegen.agents import CodegenAgent, CodegenResume
+    from shared.adapters.codegen.client import CodegenClient
+    from shared.adapters.github.workflow_agent import WorkflowAgent
     from shared.adapters.http import open_client
 
+    agents: dict[str, ports.Agent] = {WorkflowAgent.kind: WorkflowAgent(github)}
     if config.codegen_token is None or config.codegen_org_id is None:
         # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
-        return {}
-    client = open_client(config.codegen_url, gate)
-    return {"codegen.run": CodegenAgent(client, config.codegen_token, config.codegen_org_id)}
+        return agents
+    http = open_client(config.codegen_url, gate)
+    client = CodegenClient(http, config.codegen_token, config.codegen_org_id, Absences(cache))
+    agents["codegen.run"] = CodegenAgent(client, cache)
+    agents["codegen.resume"] = CodegenResume(client, cache)
+    return agents
 
 
 class Reconcile(NamedTuple):

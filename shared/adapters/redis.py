@@ -20,7 +20,7 @@ from shared.adapters.limits import (
     Quota,
     Standing,
 )
-from shared.adapters.memory.limits import MemoryLimiter
+from shared.adapters.own_limits import OwnLimiter
 from shared.lua import read_script
 
 # A Redis that does not answer is not asked again for this long: work goes on with what this worker knows.
@@ -117,13 +117,13 @@ class RedisLimiter:
         self,
         cache: RedisCache,
         workers: int,
-        own: MemoryLimiter | None = None,
+        own: OwnLimiter | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._cache = cache
         self._workers = workers
         self._clock = clock
-        self._own = own or MemoryLimiter(clock or time.time)
+        self._own = own or OwnLimiter(clock or time.time)
         self._take_script = cache.load(read_script("take"))
         self._note_script = cache.load(read_script("note"))
 

@@ -20,7 +20,7 @@ from shared.adapters.limits import (
     Quota,
     Standing,
 )
-from shared.adapters.memory.limits import MemoryLimiter
+from shared.adapters.own_limits import OwnLimiter
 from shared.adapters.redis import RedisCache, RedisLimiter, read_circuit, read_least_quota
 from shared.local.free_ports import HOST, choose_port
 from tests.support.clock import ManualClock
@@ -61,7 +61,7 @@ def away() -> Iterator[RedisCache]:
 @pytest.fixture(params=["memory", "valkey"])
 def limiter(request: pytest.FixtureRequest, clock: ManualClock) -> Limiter:
     if request.param == "memory":
-        return MemoryLimiter(clock)
+        return OwnLimiter(clock)
     return RedisLimiter(request.getfixturevalue("valkey"), 1, clock=clock)
 
 
@@ -263,8 +263,8 @@ def test_the_fleet_counts_together(fleet: Callable[[], RedisLimiter]) -> None:
 
 
 def test_a_worker_s_wrong_clock_harms_nobody(valkey: RedisCache) -> None:
-    fast = RedisLimiter(valkey, 1, MemoryLimiter(ManualClock(4e9)))
-    slow = RedisLimiter(valkey, 1, MemoryLimiter(ManualClock(1e9)))
+    fast = RedisLimiter(valkey, 1, OwnLimiter(ManualClock(4e9)))
+    slow = RedisLimiter(valkey, 1, OwnLimiter(ManualClock(1e9)))
     assert take_all(fast, READ, 4) == [0.0] * 4
     assert 50.0 < slow.take(READ).wait_seconds <= 60.0
 
@@ -283,7 +283,7 @@ def test_what_redis_has_lost_a_worker_still_heeds(valkey: RedisCache, addresses:
 
 
 def test_without_redis_a_worker_keeps_to_its_part(away: RedisCache, clock: ManualClock) -> None:
-    limiter = RedisLimiter(away, 8, MemoryLimiter(clock))
+    limiter = RedisLimiter(away, 8, OwnLimiter(clock))
     demand = Demand("github", "acme", "core", (Cost(Budget("minute", 80, 60.0)), Cost(Budget("pace", 2, 5.0))))
     passed = 0
     for _ in range(600):
@@ -294,7 +294,7 @@ def test_without_redis_a_worker_keeps_to_its_part(away: RedisCache, clock: Manua
 
 
 def test_without_redis_a_worker_heeds_what_it_was_told(away: RedisCache, clock: ManualClock) -> None:
-    limiter = RedisLimiter(away, 8, MemoryLimiter(clock))
+    limiter = RedisLimiter(away, 8, OwnLimiter(clock))
     limiter.note(READ, Answer(is_failure=False, halt_seconds=300.0, quota=Quota(5000, 100, clock.now + 600.0)))
     standing = limiter.take(READ)
     assert (standing.wait_seconds, standing.remaining) == (300.0, 100)

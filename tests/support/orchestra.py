@@ -16,8 +16,10 @@ from shared.adapters.templates import JinjaTemplates
 from shared.domain.batch import Message, process_in_order
 from shared.domain.envelope import decode_envelope
 from shared.domain.errors import Transient
+from shared.domain.guard import Surroundings
 from shared.domain.statuses import Status
 from shared.domain.workflow import Workflow
+from shared.ports import SentTask
 from shared.usecases.execute import ExecuteDeps, Policy, execute
 from shared.usecases.reconcile import ReconcileDeps, reconcile
 from shared.usecases.route import RouteDeps, route
@@ -96,10 +98,12 @@ class Orchestra:
         telemetry, bodies = watch("telemetry", self.telemetry), watch("bodies", self.bodies)
         self._watched_queue = queue
         self.route_deps = RouteDeps(
-            watch("deliveries", MemoryDeliveries(self.database)),
-            watch("catalog", MemoryCatalog(self.database)),
-            bodies,
-            telemetry,
+            records=watch("deliveries", MemoryDeliveries(self.database)),
+            catalog=watch("catalog", MemoryCatalog(self.database)),
+            bodies=bodies,
+            templates=JinjaTemplates,
+            surroundings=Surroundings(frozenset({"orchestrator[bot]"}), frozenset({"codegen-sh[bot]"})),
+            telemetry=telemetry,
         )
         numbers = count(1)
         self.execute_deps = ExecuteDeps(
@@ -122,15 +126,15 @@ class Orchestra:
 
     def route_batch(self) -> bool:
         """Routes what waits; tells whether there was anything. As ``functions.route`` does."""
-        task_ids: list[str] = []
+        tasks: list[SentTask] = []
 
         def process(message: Message) -> bool:
-            task_ids.extend(route(decode_envelope(message.body), self.route_deps))
+            tasks.extend(route(decode_envelope(message.body), self.route_deps))
             return True
 
         def finish() -> None:
-            if task_ids:
-                self._watched_queue.send(task_ids)
+            for task in tasks:
+                self._watched_queue.send([task.task_id], task.delay_seconds)
 
         return self._process(self.deliveries.messages, process, finish)
 

@@ -17,7 +17,7 @@ from shared.domain.workflow import Workflow
 from shared.ports import DeliveryRecords, DueTasks, Reading, TaskGraves, TaskRecords, WorkflowCatalog
 from tests.support.clock import ManualClock
 
-_EMPTY = "truncate deliveries, workflows, workflow_versions, dead_letters cascade"
+_EMPTY = "truncate deliveries, subjects, switches, workflows, workflow_versions, dead_letters cascade"
 # Time cannot be moved in a database, so what it holds is moved in time.
 _AGE = """
 with aged_tasks as (

@@ -7,7 +7,7 @@ import pytest
 
 from shared.adapters.memory.database import TaskRow
 from shared.domain.envelope import deflate
-from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
+from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient, Unavailable
 from shared.domain.statuses import Status
 from shared.domain.workflow import Workflow
 from shared.usecases.execute import execute
@@ -136,6 +136,18 @@ def test_an_agent_run_that_is_gone_is_dead_at_once() -> None:
     assert (find_task(orchestra).status, find_task(orchestra).reason) == (Status.DEAD, "no such agent run")
 
 
+@pytest.mark.parametrize("call", ["write", "read"])
+def test_an_agent_that_is_unavailable_fails_softly_and_is_said_once(call: Any) -> None:  # noqa: ANN401 - a literal
+    after = {"uses": "github.comment", "when": "failure", "with": {"body": "{{ steps.work.error }}"}}
+    orchestra = start(AGENT, after)
+    orchestra.world.fail_next(Unavailable("agent unavailable: it was switched off"), call)
+    orchestra.run_to_end()
+    assert [task.status for task in find_tasks(orchestra)] == [Status.FAILED, Status.SUCCEEDED]
+    [said] = orchestra.world.list_written("github.comment")
+    assert said.request["body"] == "agent unavailable: it was switched off"
+    assert orchestra.statuses == [Status.FAILED]
+
+
 @pytest.mark.parametrize("is_applied", [False, True])
 @pytest.mark.parametrize("step", [COMMENT, AGENT], ids=["comment", "agent"])
 def test_a_write_without_an_answer_is_looked_up_before_it_is_repeated(step: dict[str, Any], is_applied: bool) -> None:  # noqa: FBT001 - a column of the table
@@ -156,6 +168,29 @@ def test_what_an_attempt_planned_is_what_the_next_one_writes() -> None:
     assert orchestra.world.writes[0].request == task.effect.effect.request
     assert orchestra.world.writes[0].request["body"] == "Hello ? \ufffd"
     assert orchestra.world.writes[0].id == task.effect.effect.id
+
+
+@pytest.mark.parametrize("error", [Transient("not sent"), Limited("github", "github answered 429", 5.0)])
+def test_what_was_certainly_not_written_is_not_looked_for(error: Transient) -> None:
+    orchestra = start(COMMENT)
+    orchestra.world.fail_next(error)
+    # The next attempt would fail in this look-up.
+    orchestra.world.fail_next(Permanent("unknown_outcome"), "look_up")
+    orchestra.run_to_end()
+    assert orchestra.statuses == [Status.SUCCEEDED]
+    [written] = orchestra.world.writes
+    task = find_task(orchestra)
+    assert task.effect is not None
+    assert task.effect.effect.id == written.id
+
+
+def test_what_an_earlier_attempt_may_have_written_is_looked_for_again_and_again() -> None:
+    orchestra = start(COMMENT)
+    orchestra.world.fail_next(OutcomeUnknown("cut"), is_applied=False)
+    orchestra.world.fail_next(Limited("github", "github answered 429", 5.0))
+    orchestra.run_to_end()
+    calls = [call for call in orchestra.interrupter.calls if call.startswith("comment.")]
+    assert calls == ["comment.plan", "comment.write", *["comment.look_up", "comment.write"] * 2]
 
 
 def test_a_failed_look_up_writes_nothing() -> None:
