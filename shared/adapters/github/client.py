@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from shared.adapters.github.authorization import Authorization
-from shared.adapters.github.refusals import UPSTREAM, read_refusal
+from shared.adapters.github.refusals import UPSTREAM, Refusal, read_refusal
 from shared.adapters.http import send_request
 from shared.domain.errors import Permanent
 
@@ -63,8 +63,9 @@ class GitHubClient:
         if response.is_success:
             return response
         refusal = read_refusal(method, path, response, self._clock())
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            raise Permanent(f"{refusal}: was the token revoked, or the installation suspended or uninstalled?")
+        if isinstance(refusal, Refusal) and refusal.status == httpx.codes.UNAUTHORIZED:
+            reason = f"{refusal}: was the token revoked, or the installation suspended or uninstalled?"
+            raise Refusal(refusal.status, refusal.message, reason)
         raise refusal
 
     def pages(self, path: str, *, repository: str, params: Mapping[str, Any] | None = None) -> Iterator[httpx.Response]:
