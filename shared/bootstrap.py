@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
     from shared import ports
     from shared.adapters.github.authorization import Authorization
+    from shared.adapters.github.client import GitHubClient
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.usecases.bury import BuryDeps
     from shared.usecases.execute import ExecuteDeps
     from shared.usecases.reconcile import ReconcileDeps
+    from shared.usecases.refresh import RefreshDeps
     from shared.usecases.route import RouteDeps
+
+# What route waits for GitHub at the most: connecting, and then each read.
+FETCH_SECONDS = 4.0
 
 
 class IngestDeps(NamedTuple):
@@ -75,7 +80,8 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     from shared.adapters.aws import AwsService
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
-    from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries
+    from shared.adapters.postgres.deliveries import PostgresDeliveries
+    from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
@@ -86,9 +92,34 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     database = Database(config.database_url)
     sqs = AwsService("sqs", config.region, config.endpoint)
     bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
-    deps = RouteDeps(PostgresDeliveries(database), PostgresCatalog(database), bodies, telemetry)
+    workflows = PostgresWorkflows(database)
+    refresh = _refresh(config, workflows, telemetry)
+    deps = RouteDeps(PostgresDeliveries(database), workflows, bodies, telemetry, refresh)
     give_back = SqsVisibility(sqs, config.queue_url).give_back
     return Route(deps, telemetry, SqsTaskQueue(sqs, config.tasks_queue_url), give_back)
+
+
+def _refresh(
+    config: settings.RouteConfig, files: ports.WorkflowFiles, telemetry: ports.Telemetry
+) -> RefreshDeps | None:
+    from shared.adapters.github.workflow_source import GitHubWorkflowSource
+    from shared.adapters.workflow_reading import read_text
+    from shared.usecases.refresh import RefreshDeps
+
+    if not config.is_app and config.github_token is None:
+        return None
+
+    def connect() -> tuple[GitHubClient, ports.Halts]:
+        from shared.adapters.github.client import GitHubClient
+        from shared.adapters.http import open_client
+        from shared.adapters.redis import RedisCache, RedisHalts
+
+        cache, client = RedisCache(config.redis_url), open_client(config.github_url)
+        # A delivery waits meanwhile, and those behind it.
+        client.timeout = FETCH_SECONDS
+        return GitHubClient(client, _authorization(config, client, cache)), RedisHalts(cache)
+
+    return RefreshDeps(files, GitHubWorkflowSource(connect), read_text, telemetry, has_checks=config.is_app)
 
 
 class Execute(NamedTuple):
@@ -152,10 +183,9 @@ def _github_actions(config: settings.ExecuteConfig, cache: RedisCache) -> dict[s
     return {"github.comment": Comment(github), "github.status": CommitStatus(github)}
 
 
-def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
+def _authorization(config: settings.GitHubConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
     from shared.adapters.github.authorization import AppAuthorization, TokenAuthorization
 
-    # An App is preferred: its rights are those of its installation, not those of a person.
     if config.github_app_id is not None and config.github_private_key is not None:
         return AppAuthorization(client, cache, config.github_app_id, config.github_private_key)
     if config.github_token is not None:
@@ -260,7 +290,7 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
     from shared import sql
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
-    from shared.adapters.postgres.deliveries import put_workflows
+    from shared.adapters.postgres.workflows import put_defaults
     from shared.adapters.workflow_files import read_default_workflows
 
     config = settings.read_config(settings.MigrateConfig, read_managed(environ))
@@ -272,7 +302,7 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
         upgrade(alembic, "head")
         workflows = read_default_workflows()
         database = Database(config.database_url)
-        put_workflows(database, workflows, origin="default")
+        put_defaults(database, workflows)
         database.close()
         return [workflow.name for workflow in workflows]
 

@@ -8,6 +8,7 @@ from shared.domain.envelope import Envelope, UnreadableEnvelope
 from shared.domain.errors import Permanent, Refused
 from shared.domain.workflow import judge
 from shared.ports import BodyStore, DeliveryRecords, Telemetry, WorkflowCatalog
+from shared.usecases.refresh import RefreshDeps, look_at_file, settle_file
 
 # An error that nobody foresaw may be a moment's trouble; after so many receipts of the message it is a bug.
 MAX_UNFORESEEN = 5
@@ -15,12 +16,13 @@ MAX_UNFORESEEN = 5
 
 @dataclass(frozen=True, slots=True)
 class RouteDeps:
-    """What route works with."""
+    """What route works with; without ``refresh``, repositories' workflow files are not looked at."""
 
     records: DeliveryRecords
     catalog: WorkflowCatalog
     bodies: BodyStore
     telemetry: Telemetry
+    refresh: RefreshDeps | None = None
 
 
 def route(envelope: Envelope, deps: RouteDeps) -> Sequence[str]:
@@ -39,15 +41,17 @@ def route(envelope: Envelope, deps: RouteDeps) -> Sequence[str]:
         bury_delivery(envelope, str(error), deps.records, deps.telemetry)
         return ()
     document = delivery.document
-    workflows = deps.catalog.read()
+    refreshed = None if deps.refresh is None else look_at_file(delivery, deps.refresh)
+    workflows = deps.catalog.read(delivery.subject.repository)
     verdicts = [judge(workflow, envelope.event, delivery.action, document) for workflow in workflows]
     matched = [workflow for workflow, verdict in zip(workflows, verdicts, strict=True) if verdict.matched]
     recorded = deps.records.record_delivery(delivery, verdicts, matched)
+    reports = [] if deps.refresh is None else settle_file(delivery, refreshed, deps.refresh)
     subject = delivery.subject.key
     if recorded.is_known:
         deps.telemetry.count("duplicates")
         deps.telemetry.log("delivery.recognised", level="INFO", **ids, subject=subject)
-        return ()
+        return reports
     deps.telemetry.count("routed")
     deps.telemetry.count("runs_started", len(matched))
     deps.telemetry.log(
@@ -59,7 +63,7 @@ def route(envelope: Envelope, deps: RouteDeps) -> Sequence[str]:
         matched=[workflow.name for workflow in matched],
         task_ids=list(recorded.task_ids),
     )
-    return recorded.task_ids
+    return [*recorded.task_ids, *reports]
 
 
 def read_body(envelope: Envelope, bodies: BodyStore) -> bytes:

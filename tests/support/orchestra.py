@@ -7,11 +7,12 @@ from typing import Any
 
 from shared.adapters.memory.cache import MemoryHalts
 from shared.adapters.memory.database import MemoryDatabase
-from shared.adapters.memory.deliveries import MemoryCatalog, MemoryDeliveries
+from shared.adapters.memory.deliveries import MemoryDeliveries
 from shared.adapters.memory.queues import MemoryBodyStore, MemoryDeliveryQueue, MemoryQueue, MemoryTaskQueue
 from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.tasks import MemoryTasks
 from shared.adapters.memory.telemetry import MemoryTelemetry
+from shared.adapters.memory.workflows import MemoryWorkflows
 from shared.adapters.memory.world import MemoryAction, MemoryAgent, MemoryWorld
 from shared.adapters.templates import JinjaTemplates
 from shared.domain.batch import Message, process_in_order
@@ -98,7 +99,7 @@ class Orchestra:
         self._watched_queue = queue
         self.route_deps = RouteDeps(
             watch("deliveries", MemoryDeliveries(self.database)),
-            watch("catalog", MemoryCatalog(self.database)),
+            watch("catalog", MemoryWorkflows(self.database)),
             bodies,
             telemetry,
         )

@@ -14,6 +14,10 @@ UPSTREAM = "github"
 SECONDARY_LIMIT_SECONDS = 60.0
 
 
+class NotFound(Permanent):
+    """404: there is no such thing, or we may not see it."""
+
+
 def read_refusal(method: str, path: str, response: httpx.Response, now: float) -> Limited | Permanent:
     """Returns the error for an answer of the 4xx class: a limit with the time to wait, or a lasting refusal.
 
@@ -41,4 +45,4 @@ def read_refusal(method: str, path: str, response: httpx.Response, now: float) -
             reason += f" (needs {wanted})"
     elif isinstance(body.get("errors"), list):
         reason += f" {body['errors']}"
-    return Permanent(reason)
+    return (NotFound if response.status_code == httpx.codes.NOT_FOUND else Permanent)(reason)
