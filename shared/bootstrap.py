@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
+    from shared.domain.workflow_file import Reading
     from shared.usecases.bury import BuryDeps
     from shared.usecases.execute import ExecuteDeps
     from shared.usecases.reconcile import ReconcileDeps
@@ -250,11 +251,13 @@ def bury(environ: Mapping[str, str] = os.environ) -> Bury:
 
 
 class ApiDeps(NamedTuple):
-    """What the API reads from."""
+    """What the API reads from, and the workflows it may change."""
 
     config: settings.ApiConfig
     telemetry: PowertoolsTelemetry
     reading: ports.Reading
+    workflows: ports.WorkflowLibrary
+    read_workflows: Callable[[str | None], Reading]
     is_cache_up: Callable[[], bool]
     ping_queue: Callable[[], None]
 
@@ -265,16 +268,21 @@ def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.reading import PostgresReading
+    from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.adapters.sqs import SqsTaskQueue
+    from shared.adapters.workflow_reading import read_text
 
     config = settings.read_config(settings.ApiConfig, read_managed(environ))
+    database = Database(config.database_url)
     queue = SqsTaskQueue(AwsService("sqs", config.region, config.endpoint), config.tasks_queue_url)
     return ApiDeps(
         config,
         PowertoolsTelemetry("api", config),
-        PostgresReading(Database(config.database_url)),
+        PostgresReading(database),
+        PostgresWorkflows(database),
+        read_text,
         RedisCache(config.redis_url).is_up,
         queue.ping,
     )

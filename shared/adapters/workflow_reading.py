@@ -26,7 +26,7 @@ def read_text(text: str | None) -> Reading:
         workflows = read_workflow_file(text, FILE_PATH)
         faults = [fault for workflow in workflows if (fault := _find_unstorable(workflow)) is not None]
     except WorkflowFileError as error:
-        return _refuse(str(error))
+        return _refuse(str(error).removeprefix(f"{FILE_PATH}: "))
     except Exception as error:  # noqa: BLE001 - what no rule foresaw is the file's fault too, and must not stop others
         return _refuse(f"it cannot be read ({type(error).__name__}: {error}): simplify it")
     return Reading(faults=tuple(faults)) if faults else Reading(tuple(workflows))

@@ -9,7 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from shared.local.sandbox import faults, github_app, github_comments, github_commits, github_state, recorder
+from shared.local.sandbox import (
+    faults,
+    github_app,
+    github_comments,
+    github_commits,
+    github_contents,
+    github_state,
+    recorder,
+)
 from shared.local.sandbox.answers import JsonAnswer, answer_invalid_request
 from shared.local.sandbox.control import build_control_router
 from shared.local.sandbox.github_errors import (
@@ -54,7 +62,8 @@ async def _answer_invalid(request: Request, error: RequestValidationError) -> Js
 
 def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     """Returns the server; its links begin with the base URL."""
-    store = Store(state_directory / "sandbox-github.sqlite3", recorder.SCHEMA + faults.SCHEMA + github_state.SCHEMA)
+    schema = recorder.SCHEMA + faults.SCHEMA + github_state.SCHEMA + github_contents.SCHEMA
+    store = Store(state_directory / "sandbox-github.sqlite3", schema)
     fault_list = faults.FaultList(store)
     state = github_state.GitHubState(store, base_url)
 
@@ -70,8 +79,16 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
         },
     )
     app.state.github = state
+    app.state.files = github_contents.FileStore(store)
     app.include_router(build_control_router(store, fault_list))
-    for router in (github_comments.router, github_commits.router, github_app.router, pages):
+    app.include_router(github_contents.controls)
+    for router in (
+        github_comments.router,
+        github_commits.router,
+        github_contents.router,
+        github_app.router,
+        pages,
+    ):
         app.include_router(router)
 
     def list_headers(path: str) -> dict[str, str]:
