@@ -34,7 +34,7 @@ def read_text(text: str | None) -> Reading:
 
 def _find_unstorable(workflow: Workflow) -> Fault | None:
     """Looks for what jsonb would refuse, or give back as something else, under another hash."""
-    value = next(_list_unstorable(workflow.definition), None)
+    value = next(_list_unstorable(workflow.model_dump(exclude_defaults=True)), None)
     if value is None:
         return None
     mend = "write it as a text" if isinstance(value, (int, float)) else "remove the NUL or half surrogate pair"
@@ -46,7 +46,7 @@ def _list_unstorable(value: object) -> Iterator[object]:
         for name, each in value.items():
             yield from _list_unstorable(name)
             yield from _list_unstorable(each)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         for each in value:
             yield from _list_unstorable(each)
     elif isinstance(value, str):

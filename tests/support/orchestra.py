@@ -12,9 +12,10 @@ from shared.adapters.memory.queues import MemoryBodyStore, MemoryDeliveryQueue, 
 from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.tasks import MemoryTasks
 from shared.adapters.memory.telemetry import MemoryTelemetry
-from shared.adapters.memory.workflows import MemoryWorkflows
+from shared.adapters.memory.workflows import MemoryWorkflows, MemoryWorkflowSource
 from shared.adapters.memory.world import MemoryAction, MemoryAgent, MemoryWorld
 from shared.adapters.templates import JinjaTemplates
+from shared.adapters.workflow_reading import read_text
 from shared.domain.batch import Message, process_in_order
 from shared.domain.envelope import decode_envelope
 from shared.domain.errors import Transient
@@ -22,6 +23,7 @@ from shared.domain.statuses import Status
 from shared.domain.workflow import Workflow
 from shared.usecases.execute import ExecuteDeps, Policy, execute
 from shared.usecases.reconcile import ReconcileDeps, reconcile
+from shared.usecases.refresh import RefreshDeps
 from shared.usecases.route import RouteDeps, route
 from tests.support.clock import ManualClock
 
@@ -78,10 +80,15 @@ class Orchestra:
         workflows: in force.
         interrupter: kills the process at some calls; nothing does unless given.
         work_seconds: how long an agent run takes.
+        source: where repositories' workflow files are; they are not looked at unless given.
     """
 
     def __init__(
-        self, *workflows: Workflow, interrupter: Interrupter | None = None, work_seconds: float = 60.0
+        self,
+        *workflows: Workflow,
+        interrupter: Interrupter | None = None,
+        work_seconds: float = 60.0,
+        source: MemoryWorkflowSource | None = None,
     ) -> None:
         self.clock = clock = ManualClock()
         self.interrupter = interrupter or Interrupter()
@@ -97,11 +104,16 @@ class Orchestra:
         tasks, queue = watch("records", MemoryTasks(self.database)), watch("queue", self.task_queue)
         telemetry, bodies = watch("telemetry", self.telemetry), watch("bodies", self.bodies)
         self._watched_queue = queue
+        catalog = watch("catalog", MemoryWorkflows(self.database))
+        refresh = None
+        if source is not None:
+            refresh = RefreshDeps(catalog, watch("source", source), read_text, telemetry, has_checks=False)
         self.route_deps = RouteDeps(
             watch("deliveries", MemoryDeliveries(self.database)),
-            watch("catalog", MemoryWorkflows(self.database)),
+            catalog,
             bodies,
             telemetry,
+            refresh,
         )
         numbers = count(1)
         self.execute_deps = ExecuteDeps(
