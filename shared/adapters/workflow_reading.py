@@ -6,8 +6,10 @@ from shared.domain.subject import storable
 from shared.domain.workflow import Workflow
 from shared.domain.workflow_file import FILE_PATH, Fault, Reading
 
-# A file of 50 workflows has about a tenth of it.
-MAX_FILE_CHARACTERS = 256 * 1024
+# Reading so much takes two seconds at the worst; a file of 50 workflows has a fifth of it.
+MAX_FILE_CHARACTERS = 128 * 1024
+# Each is judged on each delivery.
+MAX_WORKFLOWS = 200
 MAX_FLOAT = 1e16
 
 
@@ -29,6 +31,8 @@ def read_text(text: str | None) -> Reading:
         return _refuse(str(error).removeprefix(f"{FILE_PATH}: "))
     except Exception as error:  # noqa: BLE001 - what no rule foresaw is the file's fault too, and must not stop others
         return _refuse(f"it cannot be read ({type(error).__name__}: {error}): simplify it")
+    if len(workflows) > MAX_WORKFLOWS:
+        return _refuse(f"it has {len(workflows)} workflows, at most {MAX_WORKFLOWS} can be in force: remove some")
     return Reading(faults=tuple(faults)) if faults else Reading(tuple(workflows))
 
 

@@ -28,7 +28,7 @@ from shared.ports import (
 )
 from tests.support.clock import ManualClock
 
-_EMPTY = "truncate deliveries, workflows, workflow_versions, workflow_files, dead_letters cascade"
+EMPTY = "truncate deliveries, workflows, workflow_versions, workflow_files, dead_letters cascade"
 # Time cannot be moved in a database, so what it holds is moved in time.
 _AGE = """
 with aged_tasks as (
@@ -142,7 +142,7 @@ class PostgresStore:
         self._database = Database(url)
         self._nowhere = nowhere
         self._clock = ManualClock()
-        self._database.fetch(_EMPTY)
+        self._database.fetch(EMPTY)
         self._use(self._database)
 
     def _use(self, database: Database) -> None:

@@ -57,6 +57,8 @@ FAULTS = {
     "a number nobody reads": GOOD.replace("body: Hi", "body: Hi, size: " + "9" * 5000),
     "deep brackets": "version: 1\nworkflows: " + "[" * 5000,
     "a control character": GOOD.replace("Hi", "\x07"),
+    "too many workflows": "version: 1\nworkflows:\n"
+    + "".join(f"  greet-{number}: {{on: {{issues: {{}}}}, steps: [{{uses: a}}]}}\n" for number in range(201)),
     "too long": GOOD + "#" * MAX_FILE_CHARACTERS,
 }
 
