@@ -7,6 +7,7 @@ pays only for what it uses.
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared import config as settings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from shared import ports
     from shared.adapters.github.authorization import Authorization
     from shared.adapters.github.client import GitHubClient
+    from shared.adapters.limits import Gate
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.domain.workflow_file import Reading
@@ -86,6 +88,7 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
+    from shared.domain.guard import Surroundings
     from shared.usecases.route import RouteDeps
 
     config = settings.read_config(settings.RouteConfig, read_managed(environ))
@@ -94,8 +97,15 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     sqs = AwsService("sqs", config.region, config.endpoint)
     bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
     workflows = PostgresWorkflows(database)
-    refresh = _refresh(config, workflows, telemetry)
-    deps = RouteDeps(PostgresDeliveries(database), workflows, bodies, telemetry, refresh)
+    deps = RouteDeps(
+        records=PostgresDeliveries(database),
+        catalog=workflows,
+        bodies=bodies,
+        templates=_templates,
+        surroundings=Surroundings(config.own_logins, config.agent_logins),
+        telemetry=telemetry,
+        refresh=_refresh(config, workflows, telemetry),
+    )
     give_back = SqsVisibility(sqs, config.queue_url).give_back
     return Route(deps, telemetry, SqsTaskQueue(sqs, config.tasks_queue_url), give_back)
 
@@ -110,17 +120,24 @@ def _refresh(
     if not config.is_app and config.github_token is None:
         return None
 
-    def connect() -> tuple[GitHubClient, ports.Halts]:
-        from shared.adapters.github.client import GitHubClient
-        from shared.adapters.http import open_client
-        from shared.adapters.redis import RedisCache, RedisHalts
+    def connect() -> GitHubClient:
+        from shared.adapters.budgets import GitHubRules
+        from shared.adapters.limits import Gate
+        from shared.adapters.redis import RedisCache, RedisLimiter
 
-        cache, client = RedisCache(config.redis_url), open_client(config.github_url)
+        cache = RedisCache(config.redis_url)
+        gate = Gate(GitHubRules(), RedisLimiter(cache), telemetry)
         # A delivery waits meanwhile, and those behind it.
-        client.timeout = FETCH_SECONDS
-        return GitHubClient(client, _authorization(config, client, cache)), RedisHalts(cache)
+        return _github(config, cache, gate, timeout_seconds=FETCH_SECONDS)
 
     return RefreshDeps(files, GitHubWorkflowSource(connect), read_text, telemetry, has_checks=config.is_app)
+
+
+@cache
+def _templates() -> ports.Templates:
+    from shared.adapters.templates import JinjaTemplates
+
+    return JinjaTemplates()
 
 
 class Execute(NamedTuple):
@@ -138,34 +155,43 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import uuid
 
     from shared.adapters.aws import AwsService
+    from shared.adapters.budgets import CodegenRules, GitHubRules
+    from shared.adapters.limits import Gate
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
-    from shared.adapters.redis import RedisCache, RedisHalts
+    from shared.adapters.redis import RedisCache, RedisLimiter
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
-    from shared.adapters.templates import JinjaTemplates
+    from shared.domain.workflow import Caps
     from shared.usecases.execute import ExecuteDeps, Policy
 
     config = settings.read_config(settings.ExecuteConfig, read_managed(environ))
     telemetry = PowertoolsTelemetry("execute", config)
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
+    limiter = RedisLimiter(cache)
+    github = _github(config, cache, Gate(GitHubRules(), limiter, telemetry))
     deps = ExecuteDeps(
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_github_actions(config, cache),
-        agents=_agents(config),
-        templates=JinjaTemplates(),
+        actions=_actions(config, github),
+        agents=_agents(config, cache, github, Gate(CodegenRules(), limiter, telemetry)),
+        templates=_templates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
-        halts=RedisHalts(cache),
         telemetry=telemetry,
         policy=Policy(
             lease_seconds=config.lease_seconds,
             agent_poll_seconds=config.agent_poll_seconds,
             max_attempts=config.max_attempts,
             retry_base_seconds=config.retry_base_seconds,
+            are_agents_on=config.are_agents_on,
+            max_agent_runs=Caps(
+                per_subject=config.max_agent_runs_per_subject,
+                per_repository=config.max_agent_runs_per_repository,
+                per_day=config.max_agent_runs_per_day,
+            ),
         ),
         new_id=lambda: str(uuid.uuid4()),
         jitter=random.random,
@@ -174,14 +200,29 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _github_actions(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Action]:
-    from shared.adapters.github.actions import Comment, CommitStatus
+def _github(
+    config: settings.GitHubConfig, cache: RedisCache, gate: Gate, timeout_seconds: float | None = None
+) -> GitHubClient:
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
 
-    client = open_client(config.github_url)
-    github = GitHubClient(client, _authorization(config, client, cache))
-    return {"github.comment": Comment(github), "github.status": CommitStatus(github)}
+    client = open_client(config.github_url, gate)
+    if timeout_seconds is not None:
+        client.timeout = timeout_seconds
+    return GitHubClient(client, _authorization(config, client, cache))
+
+
+def _actions(config: settings.ExecuteConfig, github: GitHubClient) -> dict[str, ports.Action]:
+    from shared.adapters.github.actions import build_actions
+    from shared.adapters.github.dispatches import Dispatch, RerunFailed
+    from shared.adapters.http_request import HttpRequest, open_web_client
+
+    return {
+        **build_actions(github),
+        Dispatch.kind: Dispatch(github),
+        RerunFailed.kind: RerunFailed(github),
+        "http.request": HttpRequest(open_web_client(), config.http_allowed_hosts),
+    }
 
 
 def _authorization(config: settings.GitHubConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
@@ -194,14 +235,24 @@ def _authorization(config: settings.GitHubConfig, client: httpx.Client, cache: R
     raise settings.ConfigError("set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_PRIVATE_KEY: actions need one of them")
 
 
-def _agents(config: settings.ExecuteConfig) -> dict[str, ports.Agent]:
-    from shared.adapters.codegen import CodegenAgent
+def _agents(
+    config: settings.ExecuteConfig, cache: RedisCache, github: GitHubClient, gate: Gate
+) -> dict[str, ports.Agent]:
+    from shared.adapters.absences import Absences
+    from shared.adapters.codegen.agents import CodegenAgent, CodegenResume
+    from shared.adapters.codegen.client import CodegenClient
+    from shared.adapters.github.workflow_agent import WorkflowAgent
     from shared.adapters.http import open_client
 
+    agents: dict[str, ports.Agent] = {WorkflowAgent.kind: WorkflowAgent(github)}
     if config.codegen_token is None or config.codegen_org_id is None:
         # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
-        return {}
-    return {"codegen.run": CodegenAgent(open_client(config.codegen_url), config.codegen_token, config.codegen_org_id)}
+        return agents
+    http = open_client(config.codegen_url, gate)
+    client = CodegenClient(http, config.codegen_token, config.codegen_org_id, Absences(cache))
+    agents["codegen.run"] = CodegenAgent(client, cache)
+    agents["codegen.resume"] = CodegenResume(client, cache)
+    return agents
 
 
 class Reconcile(NamedTuple):

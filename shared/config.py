@@ -56,6 +56,17 @@ def _redis_url(value: str) -> str:
     return value
 
 
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in value.split(",") if host.strip())
+    if any("/" in host or "*" in host for host in hosts):
+        raise ValueError("must be names of hosts with commas between, each with a :port or without")
+    return hosts
+
+
+def _logins(value: str) -> frozenset[str]:
+    return frozenset(login.strip().lower() for login in value.split(",") if login.strip())
+
+
 def _http_url(value: str) -> str:
     if urlsplit(value).scheme not in {"http", "https"}:
         raise ValueError("must start with http:// or https://")
@@ -169,6 +180,8 @@ class RouteConfig(StoreConfig, GitHubConfig):
     queue_url: str = setting("DELIVERIES_QUEUE_URL", _http_url)
     tasks_queue_url: str = setting("TASKS_QUEUE_URL", _http_url)
     bucket: str = setting("BODIES_BUCKET")
+    own_logins: frozenset[str] = setting("OWN_LOGINS", _logins, default=frozenset())
+    agent_logins: frozenset[str] = setting("AGENT_LOGINS", _logins, default=frozenset({"codegen-sh[bot]"}))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -188,10 +201,15 @@ class ExecuteConfig(StoreConfig, GitHubConfig):
     codegen_url: str = setting("CODEGEN_API_URL", _http_url, default="https://api.codegen.com")
     codegen_token: str | None = setting("CODEGEN_TOKEN", default=None, secret=True)
     codegen_org_id: int | None = setting("CODEGEN_ORG_ID", _whole, default=None)
+    http_allowed_hosts: tuple[str, ...] = setting("HTTP_ALLOWED_HOSTS", _hosts, default=())
     lease_seconds: float = setting("LEASE_SECONDS", _seconds, default=90.0)
     agent_poll_seconds: float = setting("AGENT_POLL_SECONDS", _seconds, default=30.0)
     max_attempts: int = setting("MAX_ATTEMPTS", _whole, default=8)
     retry_base_seconds: float = setting("RETRY_BASE_SECONDS", _seconds, default=5.0)
+    are_agents_on: bool = setting("AGENTS_ENABLED", _flag, default=True)
+    max_agent_runs_per_subject: int = setting("MAX_AGENT_RUNS_PER_SUBJECT", _whole, default=20)
+    max_agent_runs_per_repository: int = setting("MAX_AGENT_RUNS_PER_REPOSITORY", _whole, default=200)
+    max_agent_runs_per_day: int = setting("MAX_AGENT_RUNS_PER_DAY", _whole, default=1000)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

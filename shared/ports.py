@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from shared.domain.caps import Refusal
 from shared.domain.delivery import Delivery
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import Envelope
 from shared.domain.page import Page
+from shared.domain.run import PlannedRun
 from shared.domain.task import AgentReport, ClaimedTask, Settlement
-from shared.domain.workflow import Verdict, Workflow
+from shared.domain.workflow import Caps, Verdict, Workflow
 from shared.domain.workflow_file import FileState, FoundFile
 
 
@@ -56,21 +58,48 @@ class Telemetry(Protocol):
     def count(self, metric: str, value: float = 1) -> None:
         """Adds to a metric; one whose name ends with ``_seconds`` is a duration."""
 
+    def gauge(self, metric: str, value: float) -> None:
+        """Says how something stands now."""
+
+
+class SentTask(NamedTuple):
+    """A task that a worker is to be told of, and when."""
+
+    task_id: str
+    delay_seconds: int = 0
+
 
 class RecordedDelivery(NamedTuple):
-    """What recording a delivery came to: its first tasks, or that it was known already."""
+    """What recording a delivery came to: the tasks that workers are to be told of, or that it was known already."""
 
     is_known: bool
-    task_ids: Sequence[str]
+    tasks: Sequence[SentTask] = ()
+
+    @property
+    def task_ids(self) -> list[str]:
+        """The tasks' ids."""
+        return [task.task_id for task in self.tasks]
 
 
 class DeliveryRecords(Protocol):
     """Deliveries, verdicts and runs in the database. Every method raises Transient when it cannot be reached."""
 
     def record_delivery(
-        self, delivery: Delivery, verdicts: Sequence[Verdict], matched: Sequence[Workflow]
+        self,
+        delivery: Delivery,
+        verdicts: Sequence[Verdict],
+        runs: Sequence[PlannedRun],
+        *,
+        is_caused_by_us: bool = False,
     ) -> RecordedDelivery:
-        """Records the delivery with its verdicts, a run and its first task for each match: all or nothing."""
+        """Records the delivery with its verdicts, its runs and their first tasks: all or nothing.
+
+        What a run means for the earlier ones of its group is decided with it. A delivery that we caused ourselves
+        (we or an agent) lies one deeper than the agent runs on its subject.
+        """
+
+    def find_pull_request(self, repository: str, sha: str) -> str | None:
+        """Returns the key of the pull request whose head a commit is, or None when none is known."""
 
     def record_dead_delivery(self, envelope: Envelope, reason: str) -> bool:
         """Records a delivery that will not be routed; False when it is known already."""
@@ -147,10 +176,16 @@ class TaskRecords(Protocol):
         """Claims one attempt; None when the task is finished, not yet due, held by another, or unknown."""
 
     def plan_effect(self, task: ClaimedTask, effect: Effect) -> bool:
-        """Records what is about to be written; False when the lease has passed to somebody else."""
+        """Records what is about to be written; False when the lease has passed to somebody else, or the run is over."""
+
+    def plan_agent(self, task: ClaimedTask, effect: Effect, fleet: Caps) -> Refusal | bool:
+        """As ``plan_effect``, of an effect that starts an agent; or says what stands against it."""
 
     def settle_task(self, task: ClaimedTask, settlement: Settlement) -> Sequence[str] | None:
-        """Records what the attempt came to; returns the ids of the tasks it created, None when the lease is lost."""
+        """Records what the attempt came to.
+
+        Returns the ids of the tasks that may go on now, or None when the lease is lost.
+        """
 
 
 class DueTasks(Protocol):
@@ -184,7 +219,7 @@ class Action(Protocol):
         """Returns what an earlier attempt has written, or None. Raises Transient, Permanent."""
 
     def write(self, effect: Effect) -> Written:
-        """Writes. Raises OutcomeUnknown when it may have been applied; Limited, Transient, Permanent."""
+        """Writes. Raises OutcomeUnknown when it may have been applied; Limited, Transient, Permanent, Unavailable."""
 
 
 class Agent(Action, Protocol):
@@ -193,15 +228,8 @@ class Agent(Action, Protocol):
     def read(self, agent_run_id: str) -> AgentReport:
         """Returns how the agent run stands. Raises Transient, Permanent."""
 
-
-class Halts(Protocol):
-    """Upstreams that asked the whole fleet to wait."""
-
-    def halted_seconds(self, upstream: str) -> float:
-        """Returns how long no request may be sent; 0 when there is no halt."""
-
-    def halt(self, upstream: str, seconds: float) -> None:
-        """Halts every worker's requests to ``upstream``."""
+    def cancel(self, agent_run_id: str) -> None:
+        """Asks the agent to stop where that is possible; twice is as once. Raises Transient, Permanent."""
 
 
 class Reading(Protocol):

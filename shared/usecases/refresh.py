@@ -21,7 +21,7 @@ from shared.domain.workflow_file import (
     is_repository,
     may_touch_file,
 )
-from shared.ports import Telemetry, WorkflowFiles, WorkflowSource
+from shared.ports import SentTask, Telemetry, WorkflowFiles, WorkflowSource
 
 Answer = FoundFile | Literal["unchanged", "absent"]
 
@@ -94,18 +94,19 @@ def look_at_file(delivery: Delivery, deps: RefreshDeps) -> Refreshed | None:
     return Refreshed(repository, known, found, report)
 
 
-def settle_file(delivery: Delivery, refreshed: Refreshed | None, deps: RefreshDeps) -> list[str]:
-    """Records what was found, now that the delivery is recorded; returns the ids of the tasks to enqueue."""
+def settle_file(delivery: Delivery, refreshed: Refreshed | None, deps: RefreshDeps) -> list[SentTask]:
+    """Records what was found, now that the delivery is recorded; returns the tasks to enqueue."""
     if refreshed is None:
         return []
     repository, known, found, report = refreshed
     try:
-        return list(deps.files.settle_check(repository, found, known, report, delivery))
+        task_ids = deps.files.settle_check(repository, found, known, report, delivery)
     except Transient as error:
         # The next check finds the same and settles it.
         reason = str(error)
         deps.telemetry.log("workflow_file.unsettled", level="WARNING", **delivery.envelope.ids, reason=reason)
         return []
+    return [SentTask(task_id) for task_id in task_ids]
 
 
 def _read(answer: Answer, deps: RefreshDeps) -> tuple[FileState, Sequence[Workflow]]:

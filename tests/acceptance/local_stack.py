@@ -18,7 +18,7 @@ import boto3  # type: ignore[import-untyped]  # it ships no types
 import httpx
 import psutil
 
-from shared.adapters.codegen import MARK
+from shared.adapters.codegen.answers import MARK
 from shared.domain.payload import TYPE_JSON
 from shared.domain.statuses import Status
 from shared.local.endpoints import Endpoint, read_endpoints

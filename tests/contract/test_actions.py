@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from shared.adapters.codegen import CodegenAgent
-from shared.adapters.github.actions import Comment, CommitStatus
+from shared.adapters.github.actions.checks import CommitStatus
+from shared.adapters.github.actions.comments import Comment
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
+from shared.adapters.github.dispatches import Dispatch
+from shared.adapters.github.workflow_agent import WorkflowAgent
+from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.memory.world import MemoryAction, MemoryAgent, MemoryWorld
 from shared.domain.effect import Effect
 from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
@@ -17,7 +20,14 @@ from shared.local.free_ports import HOST, choose_port
 from shared.ports import Action
 from tests.support.clock import ManualClock
 from tests.support.factories import SHA
-from tests.support.outside import CODEGEN_ERRORS, GITHUB_ERRORS, MemoryOutside, Outside, SandboxOutside
+from tests.support.outside import (
+    CODEGEN_ERRORS,
+    GITHUB_ERRORS,
+    MemoryOutside,
+    Outside,
+    SandboxOutside,
+    build_codegen,
+)
 from tests.support.sandbox_server import Contract
 
 CALLS = ["write", "look_up"]
@@ -36,10 +46,26 @@ def build_status(client: httpx.Client) -> Action:
 
 
 def build_agent(client: httpx.Client) -> Action:
-    return CodegenAgent(client, "made-up", 11)
+    clock = ManualClock()
+    return build_codegen(client, MemoryCache(clock), clock)[0]
 
 
-ACTIONS = {"github.comment": build_comment, "github.status": build_status, "codegen.run": build_agent}
+def build_dispatch(client: httpx.Client) -> Action:
+    return Dispatch(build_github(client))
+
+
+def build_workflow_agent(client: httpx.Client) -> Action:
+    return WorkflowAgent(build_github(client), actor="sandbox")
+
+
+ACTIONS = {
+    "github.comment": build_comment,
+    "github.status": build_status,
+    "github.dispatch": build_dispatch,
+    "codegen.run": build_agent,
+    "actions.run": build_workflow_agent,
+}
+UPSTREAMS = {kind: kind.partition(".")[0] for kind in ACTIONS} | {"actions.run": "github"}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +78,7 @@ def codegen_contract() -> Contract:
     return Contract("codegen-openapi.json", "https://api.codegen.com", CODEGEN_ERRORS)
 
 
-@pytest.fixture(params=["memory action", "memory agent", "github.comment", "github.status", "codegen.run"])
+@pytest.fixture(params=["memory action", "memory agent", *ACTIONS])
 def outside(request: pytest.FixtureRequest) -> Iterator[Outside]:
     if request.param.startswith("memory"):
         world = MemoryWorld(ManualClock())
@@ -61,11 +87,13 @@ def outside(request: pytest.FixtureRequest) -> Iterator[Outside]:
         else:
             yield MemoryOutside(world, "github.comment", MemoryAction(world))
         return
-    service = request.param.partition(".")[0]
+    service = UPSTREAMS[request.param]
     arguments = {
         "github.comment": {"body": "Comment {}"},
         "github.status": {"state": "success", "context": "context-{}", "description": "Analysed"},
+        "github.dispatch": {"workflow": "work-{}.yml", "ref": "main"},
         "codegen.run": {"prompt": "Work {}"},
+        "actions.run": {"workflow": "work-{}.yml"},
     }
     sandbox = SandboxOutside(
         request.getfixturevalue(f"{service}_server"),
@@ -133,7 +161,7 @@ def test_a_limit_says_whose_it_is_and_for_how_long(outside: Outside, call: str) 
     outside.limit(call, 77)
     with pytest.raises(Limited) as limited:
         getattr(outside.action, call)(effect)
-    assert (limited.value.upstream, limited.value.after_seconds) == (effect.kind.partition(".")[0], 77.0)
+    assert (limited.value.upstream, limited.value.after_seconds) == (UPSTREAMS[effect.kind], 77.0)
     assert outside.count_writes() == 0
 
 
@@ -158,7 +186,9 @@ def test_what_cannot_be_reached_was_not_written(kind: str) -> None:
         requests: dict[str, dict[str, object]] = {
             "github.comment": {"repository": "acme/widgets", "number": 7, "body": "Hi"},
             "github.status": {"repository": "acme/widgets", "sha": SHA, "state": "success", "context": "c"},
+            "github.dispatch": {"repository": "acme/widgets", "workflow": "work.yml", "ref": "main", "inputs": {}},
             "codegen.run": {"prompt": "Work", "subject": "acme/widgets#7"},
+            "actions.run": {"repository": "acme/widgets", "workflow": "work.yml", "ref": "main", "inputs": {}},
         }
         effect = Effect("0b4f", kind, requests[kind])
         for call in (action.write, action.look_up):

@@ -9,7 +9,6 @@ import pytest
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.github.workflow_source import AVOID_SECONDS, GitHubWorkflowSource
-from shared.adapters.memory.cache import MemoryHalts
 from shared.adapters.memory.workflows import MemoryWorkflowSource
 from shared.domain.errors import Limited, Permanent, Transient
 from shared.domain.workflow_file import FILE_PATH, FoundFile
@@ -25,7 +24,9 @@ CONTENTS = f"/repos/{REPOSITORY}/contents/{FILE_PATH}"
 class Place(Protocol):
     """A source, and the repositories behind it."""
 
-    source: WorkflowSource
+    @property
+    def source(self) -> WorkflowSource:
+        """The source."""
 
     def put(self, text: bytes) -> None:
         """Puts the file."""
@@ -59,15 +60,14 @@ class SandboxPlace:
         server.client.post("/_reset").raise_for_status()
         self.server = server
         self.clock = ManualClock()
-        self.halts = MemoryHalts(self.clock)
         self.connections = 0
         self._contract = contract
         self.client = httpx.Client(base_url=server.url, trust_env=False, event_hooks={"response": [self._check]})
         self.source = GitHubWorkflowSource(self._connect, self.clock)
 
-    def _connect(self) -> tuple[GitHubClient, MemoryHalts]:
+    def _connect(self) -> GitHubClient:
         self.connections += 1
-        return GitHubClient(self.client, TokenAuthorization("made-up")), self.halts
+        return GitHubClient(self.client, TokenAuthorization("made-up"))
 
     def _check(self, response: httpx.Response) -> None:
         response.read()
@@ -186,15 +186,11 @@ def test_a_file_of_over_a_megabyte_is_no_text(sandbox: SandboxPlace) -> None:
     assert fetch(sandbox).text is None
 
 
-def test_a_limit_halts_all_workers(sandbox: SandboxPlace) -> None:
+def test_a_limit_is_told_with_its_time(sandbox: SandboxPlace) -> None:
     sandbox.fault(status=429, retry_after=30)
-    with pytest.raises(Limited):
+    with pytest.raises(Limited) as limited:
         sandbox.source.fetch(REPOSITORY, None)
-    assert sandbox.halts.halted_seconds("github") == 30
-    with pytest.raises(Limited, match="asked to wait"):
-        sandbox.source.fetch(REPOSITORY, None)
-    assert len(sandbox.list_asked()) == 1
-    sandbox.clock.advance(30)
+    assert limited.value.after_seconds == 30
     assert sandbox.source.fetch(REPOSITORY, None) == "absent"
 
 

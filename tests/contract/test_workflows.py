@@ -18,6 +18,7 @@ from shared.adapters.postgres.workflows import (
 )
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Transient
+from shared.domain.run import PlannedRun
 from shared.domain.workflow import Workflow
 from shared.domain.workflow_file import Fault, FileState, build_report
 from tests.support.clock import ManualClock
@@ -34,8 +35,8 @@ def build(name: str, body: str) -> Workflow:
     return build_workflow({"uses": "github.comment", "with": {"body": body}}, name=name)
 
 
-def build_fault_report(faults: tuple[Fault, ...] = FAULTY.faults) -> Workflow:
-    return build_report(faults, repository=REPOSITORY, commit=SHA, url=None, has_checks=False)
+def build_fault_report() -> Workflow:
+    return build_report(FAULTY.faults, repository=REPOSITORY, commit=SHA, url=None, has_checks=False)
 
 
 DEFAULT, OTHER_DEFAULT = build("greet", "default"), build("part", "default")
@@ -197,7 +198,7 @@ def test_the_slower_of_two_does_not_undo_the_other(store: RecordStore) -> None:
 def test_a_run_keeps_the_version_it_started_with(store: RecordStore) -> None:
     put_file(store, OF_REPOSITORY)
     delivery = build_delivery()
-    [task_id] = store.deliveries.record_delivery(delivery, [], [OF_REPOSITORY]).task_ids
+    [task_id] = store.deliveries.record_delivery(delivery, [], [PlannedRun(OF_REPOSITORY)]).task_ids
     put_file(store, build("greet", "newer"))
     claimed = store.tasks.claim_task(task_id, 90.0)
     assert claimed is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from shared.bootstrap import ApiDeps
 from shared.config import ApiConfig, read_config
 from shared.domain.workflow_file import Fault, FileState
 from shared.local.gateway_event import build_event, encode_body, read_result
+from shared.local.lambda_context import LambdaContext
 from tests.support.clock import ManualClock
 from tests.support.factories import build_delivery, build_workflow
 
@@ -37,7 +39,7 @@ class GatewayTransport(httpx.BaseTransport):
     """API Gateway and Lambda, without a network."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._handle = Mangum(app, lifespan="off")
+        self._handle: Any = Mangum(app, lifespan="off")
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         scope = {
@@ -52,7 +54,7 @@ class GatewayTransport(httpx.BaseTransport):
         }
         body = request.read()
         encoded = encode_body(body, request.headers.get("content-type", "")) if body else None
-        answer = read_result(self._handle(build_event(scope, None, encoded), None))
+        answer = read_result(self._handle(build_event(scope, None, encoded), LambdaContext("api", 30.0)))
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
 
 

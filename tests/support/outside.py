@@ -6,6 +6,10 @@ from uuid import uuid4
 
 import httpx
 
+from shared.adapters.absences import Absences
+from shared.adapters.codegen.agents import CodegenAgent, CodegenResume
+from shared.adapters.codegen.client import CodegenClient
+from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.memory.world import MemoryWorld
 from shared.domain.delivery import build_document
 from shared.domain.effect import Effect
@@ -23,6 +27,25 @@ def read_document() -> dict[str, Any]:
     """Returns what actions see of a pull request that was opened."""
     payload = build_payload()
     return build_document("pull_request", "0b4f", payload, derive_subject("pull_request", payload))
+
+
+def build_codegen(
+    client: httpx.Client, cache: MemoryCache, clock: Callable[[], float]
+) -> tuple[CodegenAgent, CodegenResume]:
+    """Returns Codegen's agents over a client of the sandbox; they share what the cache keeps."""
+    api = CodegenClient(client, "made-up", 11, Absences(cache, clock))
+    return CodegenAgent(api, cache, clock), CodegenResume(api, cache, clock)
+
+
+def check_exchanges(contract: Contract) -> Callable[[httpx.Response], None]:
+    """Returns an event hook that checks a client's every request and answer against an OpenAPI document."""
+
+    def check(response: httpx.Response) -> None:
+        response.read()
+        contract.check_request(response.request)
+        contract.check(response, response.status_code)
+
+    return check
 
 
 class Outside(Protocol):
@@ -116,15 +139,10 @@ class SandboxOutside:
         server.client.post("/_reset").raise_for_status()
         self._server = server
         self._arguments = arguments
-        self._contract = contract
-        self.client = httpx.Client(base_url=server.url, trust_env=False, event_hooks={"response": [self._check]})
+        hooks = {"response": [check_exchanges(contract)]}
+        self.client = httpx.Client(base_url=server.url, trust_env=False, event_hooks=hooks)
         self.kind = kind
         self.action = build_action(self.client)
-
-    def _check(self, response: httpx.Response) -> None:
-        response.read()
-        self._contract.check_request(response.request)
-        self._contract.check(response, response.status_code)
 
     def plan(self, **arguments: object) -> Effect:
         """Plans an effect that differs from all others."""

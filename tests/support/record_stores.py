@@ -28,7 +28,9 @@ from shared.ports import (
 )
 from tests.support.clock import ManualClock
 
-EMPTY = "truncate deliveries, workflows, workflow_versions, workflow_files, dead_letters cascade"
+EMPTY = """
+truncate deliveries, subjects, switches, workflows, workflow_versions, workflow_files, dead_letters cascade
+"""
 # Time cannot be moved in a database, so what it holds is moved in time.
 _AGE = """
 with aged_tasks as (

@@ -35,6 +35,11 @@ class GitHubClient:
         self._authorization = authorization
         self._clock = clock
 
+    @property
+    def base_url(self) -> str:
+        """GitHub's address."""
+        return str(self._client.base_url)
+
     def request(
         self,
         method: str,
@@ -87,4 +92,7 @@ class GitHubClient:
             "x-github-api-version": API_VERSION,
             "authorization": f"Bearer {self._authorization.token(repository)}",
         }
-        return send_request(self._client, UPSTREAM, method, path, headers=headers, json=json, params=params)
+        account = self._authorization.account(repository)
+        return send_request(
+            self._client, UPSTREAM, method, path, headers=headers, json=json, params=params, account=account
+        )

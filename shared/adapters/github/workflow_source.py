@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import httpx
 
     from shared.adapters.github.client import GitHubClient
-    from shared.ports import Halts
 
 UPSTREAM = "github"
 # After a failure nobody is asked for so long: the deliveries behind this one shall not wait for the same.
@@ -33,27 +32,27 @@ class GitHubWorkflowSource:
     """See ``shared.ports.WorkflowSource``.
 
     Args:
-        connect: gives the client and the halts; called when the first file is fetched.
+        connect: gives the client; called when the first file is fetched.
         clock: seconds.
     """
 
-    def __init__(
-        self, connect: Callable[[], tuple[GitHubClient, Halts]], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, connect: Callable[[], GitHubClient], clock: Callable[[], float] = time.monotonic) -> None:
         self._connect = connect
-        self._connected: tuple[GitHubClient, Halts] | None = None
+        self._client: GitHubClient | None = None
         self._clock = clock
         self._avoid_until = float("-inf")
 
     def fetch(self, repository: str, etag: str | None) -> FoundFile | Literal["unchanged", "absent"]:
         """Returns the file, unless it is still the one that ``etag`` came with."""
-        from shared.adapters.github.refusals import NotFound  # noqa: PLC0415 - brings httpx: 90 ms of a cold start
+        from shared.adapters.github.refusals import Refusal  # noqa: PLC0415 - brings httpx: 90 ms of a cold start
 
         headers = {} if etag is None else {"if-none-match": etag}
         try:
             response = self._ask(f"/repos/{repository}/contents/{FILE_PATH}", repository, headers=headers)
-        except NotFound:
-            return "absent"
+        except Refusal as refusal:
+            if refusal.status == 404:  # noqa: PLR2004 - Not Found
+                return "absent"
+            raise
         if response.status_code == 304:  # noqa: PLR2004 - Not Modified
             return "unchanged"
         return _read_file(response.json(), response.headers.get("etag"))
@@ -68,16 +67,12 @@ class GitHubWorkflowSource:
         avoid_seconds = self._avoid_until - self._clock()
         if avoid_seconds > 0:
             raise Transient(f"{UPSTREAM} failed a moment ago", avoid_seconds)
-        if self._connected is None:
-            self._connected = self._connect()
-        client, halts = self._connected
-        halted_seconds = halts.halted_seconds(UPSTREAM)
-        if halted_seconds > 0:
-            raise Limited(UPSTREAM, f"{UPSTREAM} asked to wait", halted_seconds)
+        if self._client is None:
+            self._client = self._connect()
         try:
-            return client.request("GET", path, repository=repository, **options)
-        except Limited as error:
-            halts.halt(error.upstream, error.after_seconds or AVOID_SECONDS)
+            return self._client.request("GET", path, repository=repository, **options)
+        except Limited:
+            # The client knows how long, and for whom.
             raise
         except Transient:
             self._avoid_until = self._clock() + AVOID_SECONDS

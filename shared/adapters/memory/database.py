@@ -10,6 +10,7 @@ from uuid import UUID
 
 from shared.domain.effect import Effect
 from shared.domain.errors import Transient
+from shared.domain.moment import Moment
 from shared.domain.statuses import Status
 from shared.domain.task import AgentReport, Outcome
 from shared.domain.workflow import Workflow
@@ -50,6 +51,12 @@ class RunRow:
     delivery: DeliveryRow
     workflow: Workflow
     created_at: float
+    subject: str
+    moment: Moment | None = None
+    group: str | None = None
+    on_conflict: str | None = None
+    depth: int = 0
+    superseded_by: UUID | None = None
     status: Status = Status.QUEUED
     reason: str | None = None
     finished_at: float | None = None
@@ -74,6 +81,8 @@ class EffectRow:
 
     effect: Effect
     planned_at: float
+    is_agent: bool = False
+    ended_at: float | None = None
     done_at: float | None = None
     external_id: str | None = None
     url: str | None = None
@@ -109,6 +118,15 @@ class TaskRow:
     attempts: list[AttemptRow] = field(default_factory=list)
     effect: EffectRow | None = None
     agent_run: AgentRunRow | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class SubjectRow:
+    """A row of ``subjects``."""
+
+    moment: Moment
+    repository: str | None
+    delivery_id: UUID
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,6 +167,8 @@ class MemoryDatabase:
         self.versions: dict[str, Workflow] = {}
         self.deliveries: dict[tuple[str, UUID], DeliveryRow] = {}
         self.tasks: dict[UUID, TaskRow] = {}
+        self.subjects: dict[str, SubjectRow] = {}
+        self.switched_off: dict[str, str] = {}
         self.dead_letters: dict[str, DeadLetterRow] = {}
         self._numbers = count(1)
         self._lock = Lock()
@@ -165,10 +185,17 @@ class MemoryDatabase:
         """Returns an id greater than all before it, as ``uuidv7()`` does."""
         return UUID(int=next(self._numbers))
 
-    def add_task(self, run: RunRow, position: int, now: float) -> TaskRow:
-        """Adds a task that is due now and about to be enqueued."""
+    @property
+    def runs(self) -> "list[RunRow]":
+        """All runs, oldest first."""
+        runs = [run for delivery in self.deliveries.values() for run in delivery.runs]
+        return sorted(runs, key=lambda run: run.id)
+
+    def add_task(self, run: RunRow, position: int, now: float, delay_seconds: float = 0.0) -> TaskRow:
+        """Adds a task that is due after the delay and about to be enqueued."""
+        due_at = now + delay_seconds
         task = TaskRow(
-            id=self.new_id(), run=run, position=position, created_at=now, next_attempt_at=now, enqueued_at=now
+            id=self.new_id(), run=run, position=position, created_at=now, next_attempt_at=due_at, enqueued_at=due_at
         )
         run.tasks.append(task)
         self.tasks[task.id] = task

@@ -59,7 +59,9 @@ class MemoryWorkflows:
                 return []
             database.versions.setdefault(report.version, report)
             recorded = database.deliveries[delivery.envelope.source, UUID(delivery.envelope.delivery_id)]
-            run = RunRow(id=database.new_id(), delivery=recorded, workflow=report, created_at=now)
+            run = RunRow(
+                id=database.new_id(), delivery=recorded, workflow=report, subject=recorded.subject, created_at=now
+            )
             recorded.runs.append(run)
             return [str(database.add_task(run, 0, now).id)]
 

@@ -29,6 +29,7 @@ _MESSAGES = {
     402: "Alloted agent runs for the current billing plan have been reached. Please upgrade your plan to continue.",
     403: "You do not have access to this organization.",
     404: "Agent run not found.",
+    410: "This API is no longer available.",
     429: "Rate limit exceeded. Please try again later.",
 }
 
@@ -161,6 +162,13 @@ async def ban_run(org_id: int, stopped: StoppedRun, state: State) -> Response:
     """Stops an agent run; the real one also stops the other agents of its pull request."""
     _find_run(state, stopped.agent_run_id, org_id)
     state.stop_run(stopped.agent_run_id)
+    return JsonAnswer({})
+
+
+@router.post("/organizations/{org_id}/agent/run/unban")
+async def unban_run(org_id: int, stopped: StoppedRun, state: State) -> Response:
+    """Lets the checks of the run's pull request wake its agents again: here, nothing."""
+    _find_run(state, stopped.agent_run_id, org_id)
     return JsonAnswer({})
 
 

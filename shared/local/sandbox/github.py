@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from shared.local.sandbox import (
     faults,
+    github_actions,
     github_app,
     github_comments,
     github_commits,
@@ -62,8 +63,8 @@ async def _answer_invalid(request: Request, error: RequestValidationError) -> Js
 
 def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     """Returns the server; its links begin with the base URL."""
-    schema = recorder.SCHEMA + faults.SCHEMA + github_state.SCHEMA + github_contents.SCHEMA
-    store = Store(state_directory / "sandbox-github.sqlite3", schema)
+    schemas = (recorder, faults, github_state, github_actions, github_contents)
+    store = Store(state_directory / "sandbox-github.sqlite3", "".join(each.SCHEMA for each in schemas))
     fault_list = faults.FaultList(store)
     state = github_state.GitHubState(store, base_url)
 
@@ -79,10 +80,13 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
         },
     )
     app.state.github = state
+    app.state.actions = github_actions.ActionsState(store)
     app.state.files = github_contents.FileStore(store)
     app.include_router(build_control_router(store, fault_list))
-    app.include_router(github_contents.controls)
+    app.include_router(github_actions.control)
+    app.include_router(github_contents.control)
     for router in (
+        github_actions.router,
         github_comments.router,
         github_commits.router,
         github_contents.router,

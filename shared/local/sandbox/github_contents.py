@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS files (
 """
 
 router = APIRouter(dependencies=[Depends(require_user_agent)])
-controls = APIRouter()
+control = APIRouter()
 
 _DOCS = "/repos/contents#get-repository-content"
 # A larger file is given in the raw media type only.
@@ -62,13 +62,13 @@ async def _read_files(request: Request) -> FileStore:
 Files = Annotated[FileStore, Depends(_read_files)]
 
 
-@controls.put("/_contents/{owner}/{repo}/{path:path}", status_code=204)
+@control.put("/_contents/{owner}/{repo}/{path:path}", status_code=204)
 async def put_file(request: Request, name: Name, path: str, files: Files) -> None:
     """Puts a file onto the default branch: the request's body, as it is."""
     files.put(name, path, await request.body())
 
 
-@controls.delete("/_contents/{owner}/{repo}/{path:path}", status_code=204)
+@control.delete("/_contents/{owner}/{repo}/{path:path}", status_code=204)
 async def delete_file(name: Name, path: str, files: Files) -> None:
     """Takes a file from the default branch."""
     files.delete(name, path)
