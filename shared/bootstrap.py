@@ -121,12 +121,12 @@ def _refresh(
         return None
 
     def connect() -> GitHubClient:
-        from shared.adapters.budgets import GitHubRules
+        from shared.adapters.budgets import github_rules
         from shared.adapters.limits import Gate
         from shared.adapters.redis import RedisCache, RedisLimiter
 
         cache = RedisCache(config.redis_url)
-        gate = Gate(GitHubRules(), RedisLimiter(cache), telemetry)
+        gate = Gate(github_rules(config.github_url), RedisLimiter(cache, config.workers), telemetry)
         # A delivery waits meanwhile, and those behind it.
         return _github(config, cache, gate, timeout_seconds=FETCH_SECONDS)
 
@@ -155,7 +155,7 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import uuid
 
     from shared.adapters.aws import AwsService
-    from shared.adapters.budgets import CodegenRules, GitHubRules
+    from shared.adapters.budgets import codegen_rules, github_rules
     from shared.adapters.limits import Gate
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
@@ -171,13 +171,13 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     telemetry = PowertoolsTelemetry("execute", config)
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
-    limiter = RedisLimiter(cache)
-    github = _github(config, cache, Gate(GitHubRules(), limiter, telemetry))
+    limiter = RedisLimiter(cache, config.workers)
+    github = _github(config, cache, Gate(github_rules(config.github_url), limiter, telemetry))
     deps = ExecuteDeps(
         records=PostgresTasks(Database(config.database_url)),
         queue=SqsTaskQueue(sqs, config.tasks_queue_url),
         actions=_actions(config, github),
-        agents=_agents(config, cache, github, Gate(CodegenRules(), limiter, telemetry)),
+        agents=_agents(config, cache, github, Gate(codegen_rules(config.codegen_url), limiter, telemetry)),
         templates=_templates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
         telemetry=telemetry,

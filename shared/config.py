@@ -35,6 +35,12 @@ def _whole(value: str) -> int:
         raise ValueError("must be a whole number") from None
 
 
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise ValueError("must be a whole number of at least 1")
+    return int(value)
+
+
 def _seconds(value: str) -> float:
     try:
         return float(value)
@@ -166,6 +172,7 @@ class GitHubConfig:
     github_token: str | None = setting("GITHUB_TOKEN", default=None, secret=True)
     github_app_id: str | None = setting("GITHUB_APP_ID", default=None)
     github_private_key: str | None = setting("GITHUB_PRIVATE_KEY", _private_key, default=None, secret=True)
+    workers: int = setting("WORKERS", _count, default=1)
 
     @property
     def is_app(self) -> bool:

@@ -41,6 +41,13 @@ WRITE_POINTS = 5
 CODEGEN_CREATIONS = Budget("creations_minute", 10, 60 + TRANSIT_SECONDS)
 CODEGEN_REQUESTS = Budget("requests", 60, 30 + TRANSIT_SECONDS)
 
+# These are for github.com, ghe.com and codegen.com. GitHub Enterprise Server limits nothing unless its administrator
+# has it so, and then it says so in its answers; in a sandbox there is nothing to protect.
+# https://docs.github.com/en/enterprise-server/rest/using-the-rest-api/rate-limits-for-the-rest-api
+LIMITED_HOSTS = (".github.com", ".ghe.com", ".codegen.com")
+# What is not limited is asked in a line all the same after a halt.
+REQUESTS = Budget("requests_second", 1000, 1.0)
+
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -104,3 +111,17 @@ class CodegenRules:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             halt_seconds = halt_seconds or LIMIT_SECONDS
         return Answer(response.is_server_error, halt_seconds)
+
+
+def github_rules(url: str) -> GitHubRules:
+    """Returns the rules of the GitHub at ``url``."""
+    return GitHubRules() if _is_limited(url) else GitHubRules((), REQUESTS, REQUESTS)
+
+
+def codegen_rules(url: str) -> CodegenRules:
+    """Returns the rules of the Codegen at ``url``."""
+    return CodegenRules() if _is_limited(url) else CodegenRules(REQUESTS, REQUESTS)
+
+
+def _is_limited(url: str) -> bool:
+    return f".{httpx.URL(url).host}".endswith(LIMITED_HOSTS)

@@ -27,8 +27,6 @@ PROBE_WAIT_SECONDS = 5.0
 LINE_PACE = 0.95
 # Beyond a quarter of an hour the line is dealt out anew from its front, for some of those in it may never return.
 LINE_SECONDS = 900.0
-# The fleet counts as so many workers while they cannot count together: infra's highest concurrency of execute.
-WORKERS = 80
 
 # The times of reset in two answers of one window differ by as much at most.
 SAME_WINDOW_SECONDS = 5.0
@@ -49,11 +47,10 @@ class Budget(NamedTuple):
     amount: int
     seconds: float
 
-    @property
-    def share(self) -> "Budget":
-        """One worker's part: the same rate, divided by how many there may be."""
-        amount = max(1, self.amount // WORKERS)
-        return Budget(self.name, amount, self.seconds * amount * WORKERS / self.amount)
+    def share(self, workers: int) -> "Budget":
+        """Returns the part of one worker of so many: of all parts together comes the same rate."""
+        amount = max(1, self.amount // workers)
+        return Budget(self.name, amount, self.seconds * amount * workers / self.amount)
 
 
 class Cost(NamedTuple):
@@ -87,10 +84,9 @@ class Demand:
     resource: str
     costs: tuple[Cost, ...]
 
-    @property
-    def share(self) -> "Demand":
-        """The same of one worker's part of the budgets."""
-        return replace(self, costs=tuple(Cost(cost.budget.share, cost.amount) for cost in self.costs))
+    def share(self, workers: int) -> "Demand":
+        """Returns the same of the budgets' part of one worker of so many."""
+        return replace(self, costs=tuple(Cost(cost.budget.share(workers), cost.amount) for cost in self.costs))
 
 
 class Answer(NamedTuple):
@@ -113,14 +109,21 @@ class Standing(NamedTuple):
     Attributes:
         wait_seconds: 0 when the request was let through.
         reason: why it was not.
-        quota_ratio: what is left of the upstream's own quota, from 0 to 1; None when that is not known.
-        is_open: the circuit is, or is being probed.
+        remaining: requests left of the upstream's own quota, those under way taken off.
+        limit: of that quota; 0 when it is not known.
+        failures: of the upstream in a row, while its circuit is closed.
     """
 
     wait_seconds: float = 0.0
     reason: str = ""
-    quota_ratio: float | None = None
-    is_open: bool = False
+    remaining: int = 0
+    limit: int = 0
+    failures: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Tells whether the circuit is open, or is being probed."""
+        return self.failures >= CIRCUIT_FAILURES
 
 
 class Limiter(Protocol):
@@ -161,25 +164,37 @@ class Gate:
         self._limiter = limiter
         self._telemetry = telemetry
 
-    def admit(self, request: httpx.Request) -> None:
+    def admit(self, request: httpx.Request) -> Standing:
         """Returns when the request may be sent now. Raises Limited, with the time to wait, when it may not."""
-        upstream = self._rules.upstream
         standing = self._limiter.take(self._rules.read_demand(request))
         if standing.wait_seconds > 0:
             self._report(standing)
+            upstream = self._rules.upstream
             self._telemetry.count(f"{upstream}_limited")
             raise Limited(upstream, f"{upstream} {standing.reason}", standing.wait_seconds)
+        return standing
 
-    def learn(self, request: httpx.Request, response: httpx.Response | None) -> None:
-        """Notes what the answer says about limits; None is none."""
+    def learn(self, request: httpx.Request, response: httpx.Response | None, standing: Standing) -> None:
+        """Notes what an answer says about limits, when it says anything new.
+
+        Args:
+            request: that was sent.
+            response: None when there was none.
+            standing: as it was when the request was let through.
+        """
         answer = Answer(is_failure=True) if response is None else self._rules.read_answer(request, response)
-        self._report(self._limiter.note(self._rules.read_demand(request), answer))
+        quota = answer.quota
+        # Somebody else spends of the quota too, or it was not known.
+        is_less = quota is not None and (standing.limit == 0 or quota.remaining < standing.remaining)
+        if answer.is_failure or answer.halt_seconds > 0 or standing.failures > 0 or is_less:
+            standing = self._limiter.note(self._rules.read_demand(request), answer)
+        self._report(standing)
 
     def _report(self, standing: Standing) -> None:
         upstream = self._rules.upstream
         self._telemetry.gauge(f"{upstream}_circuit_open", float(standing.is_open))
-        if standing.quota_ratio is not None:
-            self._telemetry.gauge(f"{upstream}_budget_remaining_ratio", standing.quota_ratio)
+        if standing.limit > 0:
+            self._telemetry.gauge(f"{upstream}_budget_remaining_ratio", max(0, standing.remaining) / standing.limit)
 
 
 class LimitedClient(httpx.Client):
@@ -194,11 +209,11 @@ class LimitedClient(httpx.Client):
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         """Sends the request. Raises Limited when it may not be sent now, and what httpx raises."""
-        self._gate.admit(request)
+        standing = self._gate.admit(request)
         try:
             response = super().send(request, **options)
         except httpx.HTTPError:
-            self._gate.learn(request, None)
+            self._gate.learn(request, None, standing)
             raise
-        self._gate.learn(request, response)
+        self._gate.learn(request, response, standing)
         return response

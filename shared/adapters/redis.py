@@ -103,14 +103,20 @@ class RedisLimiter:
 
     Args:
         cache: where Redis is.
-        clock: seconds since 1970; Redis's own unless given, so that a worker's wrong clock harms nobody.
+        workers: how many there may be at most.
         own: counts for this worker.
+        clock: seconds since 1970; Redis's own unless given, so that a worker's wrong clock harms nobody.
     """
 
     def __init__(
-        self, cache: RedisCache, own: MemoryLimiter | None = None, clock: Callable[[], float] | None = None
+        self,
+        cache: RedisCache,
+        workers: int,
+        own: MemoryLimiter | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._cache = cache
+        self._workers = workers
         self._clock = clock
         self._own = own or MemoryLimiter(clock or time.time)
         self._take_script = cache.load(read_script("take"))
@@ -131,7 +137,7 @@ class RedisLimiter:
         logs = [f"{_account_key(demand)}:log:{cost.budget.name}" for cost in demand.costs]
         answer = self._cache.run(self._take_script, [*_state_keys(demand), *logs], arguments)
         if answer is None:
-            return self._own.take(demand.share)
+            return self._own.take(demand.share(self._workers))
         standing = _read_standing(answer)
         # Redis may have lost what this worker was told.
         if halted_seconds > standing.wait_seconds:
@@ -190,7 +196,6 @@ def _state_keys(demand: Demand) -> list[str]:
 
 
 def _read_standing(answer: Sequence[Any]) -> Standing:
-    wait, why, remaining, limit, is_open = answer
+    wait, why, remaining, limit, failures = answer
     reason = REASONS.get(why, f"{REASONS['budget']} {why}") if why else ""
-    ratio = max(0, remaining) / limit if limit else None
-    return Standing(wait / 1000, reason, ratio, bool(is_open))
+    return Standing(wait / 1000, reason, remaining, limit, failures)

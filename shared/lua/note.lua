@@ -3,7 +3,7 @@
 -- KEYS  upstream, account, quota (hashes)
 -- ARGV  now in ms ('' is the server's own time), failed (0, 1), ms of the halt (0: none), failures that open the circuit,
 --       ms that it stays open, then the quota's limit (0: not told), requests left and time of reset in ms
--- Returns 0, '', requests left and limit of the quota (0 and 0: not known), circuit open (0, 1)
+-- Returns 0, '', requests left and limit of the quota (0 and 0: not known), failures in a row
 local now = tonumber(ARGV[1])
 if not now then
     local time = redis.call('TIME')
@@ -14,15 +14,12 @@ local function read(key, field)
 end
 local DAY, SAME_WINDOW = 86400000, 5000
 
-local open_until = read(KEYS[1], 'open_until')
 -- What was under way when the circuit opened says nothing about how the upstream is since.
-if open_until <= now then
+if read(KEYS[1], 'open_until') <= now then
     if ARGV[2] == '0' then
         redis.call('HDEL', KEYS[1], 'failures', 'open_until', 'probe_until')
-        open_until = 0
     elseif redis.call('HINCRBY', KEYS[1], 'failures', 1) >= tonumber(ARGV[4]) then
-        open_until = now + ARGV[5]
-        redis.call('HSET', KEYS[1], 'open_until', open_until)
+        redis.call('HSET', KEYS[1], 'open_until', now + ARGV[5])
         redis.call('HDEL', KEYS[1], 'probe_until')
     end
 end
@@ -52,4 +49,4 @@ limit, remaining = 0, 0
 if read(KEYS[3], 'reset_at') > now then
     limit, remaining = read(KEYS[3], 'limit'), read(KEYS[3], 'remaining')
 end
-return { 0, '', remaining, limit, open_until > 0 and 1 or 0 }
+return { 0, '', remaining, limit, read(KEYS[1], 'failures') }

@@ -3,7 +3,7 @@
 -- KEYS  upstream, account, quota (hashes), then the log of each budget (lists of times, oldest first)
 -- ARGV  now in ms ('' is the server's own time), ms that a probe may last, ms to wait for it, ms of the line, its pace,
 --       then name, amount, ms and cost of each budget; the first orders the line
--- Returns wait in ms (0: let through), why, requests left and limit of the quota (0 and 0: not known), circuit open (0, 1)
+-- Returns wait in ms (0: let through), why, requests left and limit of the quota (0 and 0: not known), failures in a row
 local now = tonumber(ARGV[1])
 if not now then
     local time = redis.call('TIME')
@@ -59,7 +59,7 @@ if ready > now then
     end
     redis.call('HSET', KEYS[2], 'line:' .. ARGV[6], slot)
     redis.call('PEXPIRE', KEYS[2], 86400000)
-    return { slot - now, why, remaining, limit, is_open and 1 or 0 }
+    return { slot - now, why, remaining, limit, read(KEYS[1], 'failures') }
 end
 
 for _, budget in ipairs(budgets) do
@@ -75,4 +75,4 @@ end
 if is_open then
     redis.call('HSET', KEYS[1], 'probe_until', now + ARGV[2])
 end
-return { 0, '', remaining, limit, is_open and 1 or 0 }
+return { 0, '', remaining, limit, read(KEYS[1], 'failures') }

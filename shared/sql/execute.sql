@@ -181,21 +181,23 @@ from settled
 -- Tasks that no message will bring to a worker any more: due and not enqueued (or enqueued long ago: the send
 -- after the commit was lost), held by a worker that is gone, or over while the agent that they started works on.
 with stranded as (
-    select id from tasks
+    select id, enqueued_at from tasks
     where (status in ('queued', 'waiting') and lease_until is null and next_attempt_at <= now()
             and coalesce(enqueued_at, '-infinity') < now() - make_interval(secs => %(stranded_after_seconds)s))
         or (lease_until < now()
             and (coalesce(enqueued_at, '-infinity') < lease_until
                 or enqueued_at < now() - make_interval(secs => %(stranded_after_seconds)s)))
     union
-    select tasks.id from effects join tasks on tasks.id = effects.task_id
+    select tasks.id, tasks.enqueued_at from effects join tasks on tasks.id = effects.task_id
     where effects.is_agent and effects.ended_at is null and tasks.status in ('superseded', 'cancelled')
         and tasks.lease_until is null and tasks.next_attempt_at <= now()
         and coalesce(tasks.enqueued_at, '-infinity') < now() - make_interval(secs => %(stranded_after_seconds)s)
 )
 update tasks set enqueued_at = now()
 where id in (
-    select id from tasks where id in (select id from stranded)
+    -- As it was seen: one that somebody else has taken meanwhile is enqueued at another time.
+    select id from tasks
+    where (id, coalesce(enqueued_at, '-infinity')) in (select id, coalesce(enqueued_at, '-infinity') from stranded)
     order by next_attempt_at
     limit %(limit)s
     for update skip locked

@@ -10,14 +10,11 @@ import pytest
 from shared.adapters.budgets import CodegenRules
 from shared.adapters.codegen.agents import CodegenAgent
 from shared.adapters.codegen.answers import MARK
-from shared.adapters.http import open_client
-from shared.adapters.limits import Gate
 from shared.adapters.memory.cache import MemoryCache
-from shared.adapters.memory.limits import MemoryLimiter
-from shared.adapters.memory.telemetry import MemoryTelemetry
 from shared.domain.effect import Effect
 from shared.domain.errors import OutcomeUnknown, Permanent, Transient, Unavailable
 from tests.support.clock import ManualClock
+from tests.support.mock_client import open_mock
 from tests.support.outside import build_codegen
 
 EFFECT = Effect("e1", "codegen.run", {"prompt": "Work", "subject": "acme/widgets#7"})
@@ -33,8 +30,7 @@ class LostCache(MemoryCache):
 
 def build_agent(answer: Callable[[httpx.Request], httpx.Response], cache: MemoryCache | None = None) -> CodegenAgent:
     clock = ManualClock()
-    gate = Gate(CodegenRules(), MemoryLimiter(clock), MemoryTelemetry())
-    client = open_client("https://api.codegen.example", gate, httpx.MockTransport(answer))
+    client = open_mock(CodegenRules(), answer)
     return build_codegen(client, cache or MemoryCache(clock), clock)[0]
 
 

@@ -6,20 +6,20 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.adapters.budgets import GitHubRules
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.github.workflow_agent import WorkflowAgent
-from shared.adapters.http import open_client
 from shared.domain.effect import Effect
 from shared.domain.errors import OutcomeUnknown, Transient
+from tests.support.mock_client import open_mock
 
 RUN = "acme/widgets/actions/runs/7"
 REQUEST = {"repository": "acme/widgets", "workflow": "work.yml", "ref": "main", "inputs": {}}
 
 
 def answering(content: Any, status: int = 200) -> WorkflowAgent:  # noqa: ANN401 - JSON is anything
-    transport = httpx.MockTransport(lambda _: httpx.Response(status, json=content))
-    client = open_client("https://api.github.example", transport)
+    client = open_mock(GitHubRules(), lambda _: httpx.Response(status, json=content))
     return WorkflowAgent(GitHubClient(client, TokenAuthorization("made-up")))
 
 

@@ -63,7 +63,10 @@ class GitHubClient:
             response = self._send(method, path, repository, json, params, headers=headers)
         if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
             return response
-        raise read_refusal(method, path, response, self._clock())
+        refusal = read_refusal(method, path, response, self._clock())
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise Permanent(f"{refusal}: was the token revoked, or the installation suspended or uninstalled?")
+        raise refusal
 
     def pages(self, path: str, *, repository: str, params: Mapping[str, Any] | None = None) -> Iterator[httpx.Response]:
         """Yields every page of a list, following ``Link`` as GitHub asks. Raises as ``request`` does."""

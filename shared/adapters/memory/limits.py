@@ -98,7 +98,7 @@ class MemoryLimiter:
             line = demand.costs[0].budget.name
             slot = max(hold.until, account.lines[line] + spacing * LINE_PACE)
             account.lines[line] = hold.until if slot > hold.until + LINE_SECONDS else slot
-            return Standing(account.lines[line] - now, hold.reason, _ratio(quota), circuit.open_until > 0)
+            return _standing(circuit, quota, account.lines[line] - now, hold.reason)
 
         for cost in demand.costs:
             log = account.logs[cost.budget.name]
@@ -109,7 +109,7 @@ class MemoryLimiter:
             quota = account.quotas[demand.resource] = quota._replace(remaining=quota.remaining - 1)
         if circuit.open_until:
             circuit.probe_until = now + PROBE_SECONDS
-        return Standing(quota_ratio=_ratio(quota), is_open=circuit.open_until > 0)
+        return _standing(circuit, quota)
 
     def _note(self, demand: Demand, answer: Answer, now: float) -> Standing:
         circuit = self._circuits[demand.upstream]
@@ -126,7 +126,7 @@ class MemoryLimiter:
             account.halted_until = max(account.halted_until, now + answer.halt_seconds)
         if answer.quota is not None:
             _note_quota(account, demand, answer.quota, now)
-        return Standing(quota_ratio=_ratio(_current_quota(account, demand, now)), is_open=circuit.open_until > 0)
+        return _standing(circuit, _current_quota(account, demand, now))
 
 
 def _find_room(account: _Account, cost: Cost) -> float:
@@ -150,5 +150,6 @@ def _note_quota(account: _Account, demand: Demand, told: Quota, now: float) -> N
         account.quotas[demand.resource] = told
 
 
-def _ratio(quota: Quota | None) -> float | None:
-    return None if quota is None else max(0, quota.remaining) / quota.limit
+def _standing(circuit: _Circuit, quota: Quota | None, wait_seconds: float = 0.0, reason: str = "") -> Standing:
+    limit, remaining, _ = quota or Quota(0, 0, 0.0)
+    return Standing(wait_seconds, reason, remaining, limit, circuit.failures)

@@ -23,8 +23,9 @@ state_option = click.option(
 def main() -> None:
     """Sandbox servers that stand in for GitHub and Codegen on a machine without tokens.
 
-    Both show what they received at GET /_received, take faults at POST /_faults (DELETE clears them), start
-    afresh at POST /_reset and answer GET /_health.
+    Both show what they received at GET /_received, take faults at POST /_faults (DELETE clears them), limit
+    requests as POST /_limits says (GET tells how they were heeded), start afresh at POST /_reset and answer
+    GET /_health.
     """
 
 

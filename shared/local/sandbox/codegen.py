@@ -19,6 +19,7 @@ from shared.local.sandbox.answers import JsonAnswer, answer_invalid_request
 from shared.local.sandbox.codegen_state import CodegenState, Outcome, build_run
 from shared.local.sandbox.control import build_control_router
 from shared.local.sandbox.faults import Fault, FaultList
+from shared.local.sandbox.limits import Kind, LimitKeeper
 from shared.local.sandbox.pages import show_page
 from shared.local.sandbox.store import Store
 
@@ -245,6 +246,12 @@ def _write_error(fault: Fault) -> object:
     return {"message": _MESSAGES.get(status, "Internal server error"), "status_code": status}
 
 
+def _write_refusal(kind: Kind, retry_after: int | None) -> JsonAnswer:
+    """Answers 429 where a limit was met; Codegen does not say for how long."""
+    del kind, retry_after
+    return JsonAnswer({"message": _MESSAGES[429], "status_code": 429}, 429)
+
+
 def build_server(state_directory: Path, base_url: str, run_seconds: float) -> ASGIApp:
     """Returns the server; its links begin with the base URL, and a run takes so many seconds."""
     store = Store(state_directory / "sandbox-codegen.sqlite3", recorder.SCHEMA + faults.SCHEMA + codegen_state.SCHEMA)
@@ -257,7 +264,8 @@ def build_server(state_directory: Path, base_url: str, run_seconds: float) -> AS
         exception_handlers={CodegenError: _answer_error, RequestValidationError: answer_invalid_request},
     )
     app.state.codegen = state
-    app.include_router(build_control_router(store, fault_list))
+    limits = LimitKeeper(_write_refusal, write_points=1)
+    app.include_router(build_control_router(store, fault_list, limits))
     app.include_router(router)
     app.include_router(pages)
 
@@ -266,5 +274,5 @@ def build_server(state_directory: Path, base_url: str, run_seconds: float) -> AS
         state.add_outcome(outcome)
 
     return recorder.Recorder(
-        app, store=store, faults=fault_list, write_error=_write_error, list_headers=lambda _path: {}
+        app, store=store, faults=fault_list, limits=limits, write_error=_write_error, list_headers=lambda _path: {}
     )

@@ -28,9 +28,11 @@ from shared.local.sandbox.github_errors import (
     answer_missing_user_agent,
     answer_not_found,
     write_error,
+    write_refusal,
 )
 from shared.local.sandbox.github_objects import build_comment, build_status
 from shared.local.sandbox.github_request import Name, Number, State
+from shared.local.sandbox.limits import LimitKeeper
 from shared.local.sandbox.pages import show_page
 from shared.local.sandbox.store import Store
 
@@ -82,7 +84,8 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     app.state.github = state
     app.state.actions = github_actions.ActionsState(store)
     app.state.files = github_contents.FileStore(store)
-    app.include_router(build_control_router(store, fault_list))
+    limits = LimitKeeper(write_refusal, write_points=5)
+    app.include_router(build_control_router(store, fault_list, limits))
     app.include_router(github_actions.control)
     app.include_router(github_contents.control)
     for router in (
@@ -98,8 +101,11 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     def list_headers(path: str) -> dict[str, str]:
         if path != "/rate_limit":
             state.rate.spend_request()
-        figures = {f"x-ratelimit-{name}": str(value) for name, value in state.rate.read_figures().items()}
+        rate = limits.read_figures() or state.rate.read_figures()
+        figures = {f"x-ratelimit-{name}": str(value) for name, value in rate.items()}
         request_id = ":".join(secrets.token_hex(4).upper() for _ in range(4))
         return {**figures, "x-ratelimit-resource": "core", "x-github-request-id": request_id}
 
-    return recorder.Recorder(app, store=store, faults=fault_list, write_error=write_error, list_headers=list_headers)
+    return recorder.Recorder(
+        app, store=store, faults=fault_list, limits=limits, write_error=write_error, list_headers=list_headers
+    )
