@@ -11,6 +11,7 @@ from shared.domain.errors import Limited, Permanent, Transient
 from shared.domain.statuses import Status
 from shared.domain.workflow_file import FILE_PATH
 from tests.support.factories import SHA, build_envelope, build_payload, build_workflow
+from tests.support.faulty_files import FAULTS
 from tests.support.orchestra import Interrupter, Orchestra
 
 REPOSITORY = "acme/widgets"
@@ -50,9 +51,10 @@ def send(orchestra: Orchestra, envelope: Envelope | None = None) -> DeliveryRow:
     return orchestra.database.deliveries["github", UUID(envelope.delivery_id)]
 
 
-def comment(orchestra: Orchestra) -> str:
+def comment(orchestra: Orchestra, repository: str = REPOSITORY) -> str:
     """Returns what a pull request is commented with now."""
-    send(orchestra)
+    about = {"id": 1, "full_name": repository, "default_branch": "main"}
+    send(orchestra, build_envelope(build_payload(repository=about)))
     return str(orchestra.world.list_written("github.comment")[-1].request["body"])
 
 
@@ -133,6 +135,22 @@ def test_a_faulty_file_leaves_the_last_good_one_in_force_and_is_reported_once(
         orchestra.clock.advance(CHECK_SECONDS)
         assert comment(orchestra) == "The repository's"
     assert list_reports(orchestra) == [("error", SHA)]
+
+
+@pytest.mark.parametrize("text", FAULTS.values(), ids=FAULTS)
+def test_no_fault_stops_the_others(orchestra: Orchestra, source: MemoryWorkflowSource, text: str) -> None:
+    source.texts[REPOSITORY] = GOOD
+    assert comment(orchestra) == "The repository's"
+    source.texts |= {REPOSITORY: text, "acme/gadgets": BETTER}
+    send(orchestra, build_push())
+    send(orchestra, build_push())
+    assert list_reports(orchestra) == [("error", SHA)]
+    assert comment(orchestra) == "The repository's"
+    assert comment(orchestra, "acme/gadgets") == "The better one"
+    source.texts[REPOSITORY] = BETTER
+    send(orchestra, build_push())
+    assert list_reports(orchestra) == [("error", SHA), ("success", SHA)]
+    assert comment(orchestra) == "The better one"
 
 
 def test_each_faulty_version_is_reported_and_so_is_the_mend(orchestra: Orchestra, source: MemoryWorkflowSource) -> None:
