@@ -1,78 +1,12 @@
-"""What each action takes and gives: the one list that checks, the JSON Schema and the documentation are made from.
-
-An argument's value is JSON after its templates are rendered, so what stands for a number or a flag may also
-be a text that says it. An argument that is null or an empty text is as good as absent.
-"""
+"""What each action takes and gives: the one list that checks, the JSON Schema and the documentation are made from."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+from shared.domain.argument import ActionDeclaration, Argument, Output, is_absent, read_value, suggest
 from shared.domain.errors import Permanent
 
-Kind = Literal["text", "number", "flag", "texts", "object", "json"]
-
-# How a message names each kind.
-KIND_WORDS: dict[Kind, str] = {
-    "text": "a text",
-    "number": "a whole number",
-    "flag": "true or false",
-    "texts": "a list of texts",
-    "object": "an object",
-    "json": "any JSON",
-}
-MAX_NUMBER = 2**53
 _TEMPLATE_SIGNS = ("{{", "{%")
-
-
-class Argument(NamedTuple):
-    """One argument of an action.
-
-    Attributes:
-        name: its key below ``with``.
-        description: for a person; the default, where there is one, is part of it.
-        kind: what its value is. ``texts`` is a list, or one text with commas between.
-        is_required: the action cannot do without it.
-        is_from_subject: the subject's own value stands in for one that is absent.
-        choices: the only values there are; none when it is free.
-    """
-
-    name: str
-    description: str
-    kind: Kind = "text"
-    is_required: bool = False
-    is_from_subject: bool = False
-    choices: tuple[str, ...] = ()
-
-
-class Output(NamedTuple):
-    """What later steps may use: ``{{ steps.<id>.<name> }}``."""
-
-    name: str
-    description: str
-
-
-class ActionDeclaration(NamedTuple):
-    """An action as its users see it.
-
-    Attributes:
-        summary: what it does, a line.
-        arguments: what it takes, the important first.
-        once: how it is kept from happening twice.
-        outputs: what it gives, beside the ``url``, ``status`` and ``error`` that every step has.
-        one_of: at least one of these arguments must be given.
-    """
-
-    summary: str
-    arguments: tuple[Argument, ...]
-    once: str
-    outputs: tuple[Output, ...] = ()
-    one_of: tuple[str, ...] = ()
-
-    def find(self, name: str) -> Argument | None:
-        """Returns the argument of that name, or None."""
-        return next((each for each in self.arguments if each.name == name), None)
-
 
 REACTIONS = ("+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes")
 STATUS_STATES = ("error", "failure", "pending", "success")
@@ -84,9 +18,14 @@ MERGE_METHODS = ("merge", "squash", "rebase")
 CLOSE_REASONS = ("completed", "not_planned", "duplicate")
 HTTP_METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 
-_REPOSITORY = Argument("repository", "The repository, `owner/name`.", is_from_subject=True)
-_NUMBER = Argument("number", "The issue's or pull request's number.", "number", is_from_subject=True)
-_PULL_NUMBER = Argument("number", "The pull request's number.", "number", is_from_subject=True)
+_REPOSITORY = Argument("repository", "The repository, `owner/name`.", is_required=True, is_from_subject=True)
+_NUMBER = Argument("number", "The issue's or pull request's number.", "number", is_required=True, is_from_subject=True)
+_PULL_NUMBER = Argument("number", "The pull request's number.", "number", is_required=True, is_from_subject=True)
+# An event about a comment names no commit: the pull request's head is asked for then.
+_HEAD = Argument(
+    "sha", "The head it must still have. Default: the event's, or else the present one.", is_from_subject=True
+)
+_COMMIT = Argument("sha", "The commit. Default: the event's, or else the pull request's head.", is_from_subject=True)
 _ON_ISSUE = (_REPOSITORY, _NUMBER)
 _ON_PULL = (_REPOSITORY, _PULL_NUMBER)
 _BODY = Argument("body", "The text, GitHub Markdown; over 65,536 characters it is cut, and says so.", is_required=True)
@@ -118,7 +57,8 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             _BODY,
             Argument("comment_id", "The comment: `{{ steps.<id>.comment_id }}`.", "number"),
             Argument("marker", "A name of your own for one comment on the subject, such as `analysis`."),
-            *_ON_ISSUE,
+            _REPOSITORY,
+            Argument("number", "With a marker: the issue's or pull request's number.", "number", is_from_subject=True),
         ),
         f"{_LOOKS_FOR_MARK} The last text wins.",
         (_COMMENT_ID,),
@@ -166,7 +106,9 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
         (
             Argument("event", "The verdict.", is_required=True, choices=REVIEW_EVENTS),
             Argument("body", "The text, GitHub Markdown; needed unless it approves."),
-            Argument("sha", "The commit that is reviewed.", is_from_subject=True),
+            Argument(
+                "sha", "The commit that is reviewed. Default: the event's, or else the head.", is_from_subject=True
+            ),
             *_ON_PULL,
         ),
         _LOOKS_FOR_MARK,
@@ -186,7 +128,7 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             Argument("summary", "The report, GitHub Markdown; over 65,535 characters it is cut, and says so."),
             Argument("text", "The report's details, likewise."),
             Argument("details_url", "A page with more."),
-            Argument("sha", "The commit.", is_from_subject=True),
+            _COMMIT,
             _REPOSITORY,
         ),
         "The effect's id is the check run's `external_id`, and is looked for before a second write.",
@@ -199,7 +141,7 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             Argument("context", "What it is the status of. Default: `webhook-orchestrator`."),
             Argument("description", "A short text; over 140 characters it is cut."),
             Argument("target_url", "A page with more."),
-            Argument("sha", "The commit.", is_from_subject=True),
+            _COMMIT,
             _REPOSITORY,
         ),
         "The last status of a context counts; the same one is not written twice.",
@@ -208,7 +150,7 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
         "Merges a pull request, at the commit the event was about.",
         (
             _METHOD,
-            Argument("sha", "The head it must still have.", is_from_subject=True),
+            _HEAD,
             Argument("commit_title", "The merge commit's first line."),
             Argument("commit_message", "The merge commit's text."),
             *_ON_PULL,
@@ -217,13 +159,13 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
     ),
     "github.auto_merge": ActionDeclaration(
         "Has GitHub merge a pull request once its requirements are met; one that meets them is merged at once.",
-        (_METHOD, Argument("sha", "The head it must still have.", is_from_subject=True), *_ON_PULL),
+        (_METHOD, _HEAD, *_ON_PULL),
         "Auto-merge is on or off; which, is read before a second write.",
         (Output("is_merged", "Whether it was merged at once."),),
     ),
     "github.update_branch": ActionDeclaration(
         "Merges the base branch into a pull request's branch.",
-        (Argument("sha", "The head it must still have.", is_from_subject=True), *_ON_PULL),
+        (_HEAD, *_ON_PULL),
         "GitHub refuses it for a head that has moved on, so one head is updated once.",
         (Output("is_updated", "Whether there was anything to update."),),
     ),
@@ -381,36 +323,10 @@ def read_arguments(action: str, given: Mapping[str, Any], document: Mapping[str,
             value = document["subject"].get(argument.name)
         if not is_absent(value):
             read[argument.name] = read_value(action, argument, value)
-    return read
-
-
-def want(action: str, arguments: Mapping[str, Any], document: Mapping[str, Any], *names: str) -> None:
-    """Checks that the subject, or the step, gave these arguments. Raises Permanent."""
-    for name in names:
-        if name not in arguments:
+        elif argument.is_required:
             subject = document["subject"]["key"]
-            raise Permanent(f"{action} needs {name!r}: the subject {subject} has none, so give it")
-
-
-def is_absent(value: object) -> bool:
-    """Tells whether a value counts as not given: null, or an empty text."""
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def read_value(action: str, argument: Argument, value: Any) -> Any:  # noqa: ANN401 - JSON is anything
-    """Returns the value as the argument's kind has it. Raises Permanent."""
-    read = _READERS[argument.kind](value)
-    if read is None or (argument.choices and read not in argument.choices):
-        expected = f"one of {', '.join(argument.choices)}" if argument.choices else KIND_WORDS[argument.kind]
-        hint = suggest(value, argument.choices) if isinstance(value, str) else ""
-        raise Permanent(f"{action} wants {expected} as {argument.name!r}, not {_shorten(value)}{hint}")
+            raise Permanent(f"{action} needs {argument.name!r}: the subject {subject} has none, so give it")
     return read
-
-
-def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """Returns ``: did you mean 'labels'?``, or nothing when no known name is near."""
-    near = get_close_matches(name, known, n=1)
-    return f": did you mean {near[0]!r}?" if near else ""
 
 
 def _find_name_faults(action: str, declared: ActionDeclaration, given: Mapping[str, Any]) -> list[str]:
@@ -419,62 +335,8 @@ def _find_name_faults(action: str, declared: ActionDeclaration, given: Mapping[s
     faults += [
         f"{action} needs {argument.name!r}: {argument.description}"
         for argument in declared.arguments
-        if argument.is_required and is_absent(given.get(argument.name))
+        if argument.is_required and not argument.is_from_subject and is_absent(given.get(argument.name))
     ]
     if declared.one_of and all(is_absent(given.get(name)) for name in declared.one_of):
         faults.append(f"{action} needs {' or '.join(repr(name) for name in declared.one_of)}")
     return faults
-
-
-def _read_text(value: object) -> str | None:
-    if isinstance(value, str):
-        return value.strip()
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _read_number(value: object) -> int | None:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
-        value = int(value.strip()[:17])
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_whole and 0 < value <= MAX_NUMBER else None  # type: ignore[operator,return-value] # just tested
-
-
-def _read_flag(value: object) -> bool | None:
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
-    return value if isinstance(value, bool) else None
-
-
-def _read_texts(value: object) -> list[str] | None:
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list):
-        return None
-    texts = [_read_text(part) for part in parts]
-    if None in texts:
-        return None
-    named = [text for text in texts if text]
-    # In order, each once; none at all is no list worth giving.
-    return list(dict.fromkeys(named)) or None
-
-
-def _read_object(value: object) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
-
-
-def _read_json(value: object) -> object:
-    return value
-
-
-_READERS = {
-    "text": _read_text,
-    "number": _read_number,
-    "flag": _read_flag,
-    "texts": _read_texts,
-    "object": _read_object,
-    "json": _read_json,
-}
-
-
-def _shorten(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."  # noqa: PLR2004 - a line in a log

@@ -66,6 +66,9 @@ def test_the_subject_fills_in_only_what_it_has() -> None:
         "state": "success",
         "repository": "acme/widgets",
     }
+    with pytest.raises(Permanent, match="github.comment needs 'number': the subject acme/widgets has none, so give it"):
+        subject = {"key": "acme/widgets", "repository": "acme/widgets", "number": None}
+        read_arguments("github.comment", {"body": "Hi"}, {"subject": subject})
 
 
 def test_every_declaration_is_whole() -> None:
