@@ -32,7 +32,7 @@ class PatternError(ValueError):
     """A pattern is faulty and whoever wrote it must mend it.
 
     Attributes:
-        path: the dotted key path of the fault, as in ``match.check_run.name[0].wildcard``.
+        path: the dotted key path of the fault, as in ``match.check_run.name[0].wildcard``; empty: all of it.
         expected: what is wanted there.
         found: what is there, in at most 80 ASCII characters.
         suggestion: what was probably meant, or an empty string.
@@ -40,7 +40,8 @@ class PatternError(ValueError):
 
     def __init__(self, path: str, expected: str, found: str, suggestion: str = "") -> None:
         hint = f"; did you mean {suggestion}?" if suggestion else ""
-        super().__init__(f"{path}: expected {expected}, found {found}{hint}")
+        place = f"{path}: " if path else ""
+        super().__init__(f"{place}expected {expected}, found {found}{hint}")
         self.path = path
         self.expected = expected
         self.found = found
@@ -199,10 +200,10 @@ def _compile_wildcard(argument: object, path: str) -> Condition:
             segments.append("")
         else:
             segments[-1] += piece.removeprefix("\\")
-    return Condition(f"wildcard {show_value(text)}", _match_segments(segments))
+    return Condition(f"wildcard {show_value(text)}", match_segments(segments))
 
 
-def _match_segments(segments: list[str]) -> Test:
+def match_segments(segments: list[str]) -> Test:
     """Returns a test that finds the texts between the wildcards in order, each at its first place.
 
     The first place is never worse than a later one, so nothing is tried twice and the time is linear.
