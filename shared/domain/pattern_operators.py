@@ -73,7 +73,7 @@ def compile_operator(expression: Mapping[object, object], path: str) -> Conditio
     name, argument = next(iter(expression.items()))
     if not isinstance(name, str) or name not in OPERATORS:
         expected = f"one of the operators {', '.join(OPERATORS)}"
-        raise PatternError(path, expected, show_source(name), _suggest(name, OPERATORS))
+        raise PatternError(path, expected, show_source(name), find_nearest(name, OPERATORS))
     return OPERATORS[name](argument, f"{path}.{name}")
 
 
@@ -143,7 +143,8 @@ def _show_plain(value: object) -> str:
     return cut_text(text, SHOWN_CHARACTERS)
 
 
-def _suggest(name: object, names: Iterable[str]) -> str:
+def find_nearest(name: object, names: Iterable[str]) -> str:
+    """Returns the name that was probably meant, in quotes, or an empty text when none is near."""
     near = difflib.get_close_matches(str(name), names, n=1)
     return show_value(near[0]) if near else ""
 
@@ -160,7 +161,7 @@ def _compile_affix(name: str, has_affix: Callable[[str, str], bool], argument: o
         return Condition(f"{name} {show_value(text)}", lambda value: isinstance(value, str) and has_affix(value, text))
     if list(argument) != ["equals-ignore-case"]:
         expected = 'a string or {"equals-ignore-case": a string}'
-        suggestion = _suggest(next(iter(argument), ""), ["equals-ignore-case"])
+        suggestion = find_nearest(next(iter(argument), ""), ["equals-ignore-case"])
         raise PatternError(path, expected, show_source(argument), suggestion)
     text = _require_text(argument["equals-ignore-case"], f"{path}.equals-ignore-case")
     folded = text.casefold()
@@ -251,7 +252,7 @@ def _compile_anything_but_operator(expression: Mapping[object, object], path: st
     name = next(iter(expression), None)
     if len(expression) != 1 or not isinstance(name, str) or name not in _EXCLUDABLE:
         expected = f"exactly one of {', '.join(_EXCLUDABLE)}"
-        raise PatternError(path, expected, show_source(expression), _suggest(name, _EXCLUDABLE))
+        raise PatternError(path, expected, show_source(expression), find_nearest(name, _EXCLUDABLE))
     path = f"{path}.{name}"
     argument = expression[name]
     excluded = argument if isinstance(argument, list) else [argument]
