@@ -116,7 +116,7 @@ def _find_unknown_names(
 def _find_unknown_steps(
     parsed: nodes.Template, steps: Mapping[str, Collection[str] | None], later: Collection[str]
 ) -> Iterator[TemplateFault]:
-    for node in (*parsed.find_all(nodes.Getattr), *parsed.find_all(nodes.Getitem)):
+    for node in parsed.find_all((nodes.Getattr, nodes.Getitem)):
         match _split(node):
             case nodes.Name(name="steps"), step if step not in steps:
                 expected = f"a step before this one: {', '.join(steps) or 'there is none'}"
@@ -132,11 +132,11 @@ def _find_unknown_steps(
                             yield TemplateFault(node.lineno, expected, show_value(output), suggestion)
 
 
-def _split(node: nodes.Getattr | nodes.Getitem) -> tuple[nodes.Expr, str] | None:
+def _split(node: nodes.Node) -> tuple[nodes.Node, str] | None:
     """Returns what a member is taken of, and the member's name where it is written out."""
     if isinstance(node, nodes.Getattr):
         return node.node, node.attr
-    if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
         return node.node, node.arg.value
     return None
 

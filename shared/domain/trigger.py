@@ -173,8 +173,8 @@ def _show_seen(seen: Sequence[str], *, is_list: bool) -> str:
     return show_value(seen[0]) if seen else "missing"
 
 
-def _read_triggers(value: object) -> object:
-    """Takes ``on: push`` and ``on: [push, create]``, and an event with nothing below it."""
+def list_triggers(value: object) -> object:
+    """Returns the triggers by event: of ``on: push``, of ``on: [push, create]``, of an event with nothing below it."""
     if isinstance(value, str):
         return {value: {}}
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
@@ -184,4 +184,4 @@ def _read_triggers(value: object) -> object:
     return value
 
 
-Triggers = Annotated[dict[str, Trigger], BeforeValidator(_read_triggers), Field(min_length=1)]
+Triggers = Annotated[dict[str, Trigger], BeforeValidator(list_triggers), Field(min_length=1)]
