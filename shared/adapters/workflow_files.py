@@ -18,6 +18,7 @@ from shared.domain.workflow import Workflow
 
 VERSION: Final = 1
 MAX_WORKFLOWS: Final = 200
+MAX_FAULTS: Final = 200
 
 _KEYS: Final = ("version", "workflows")
 # The model's words where they are not a file's.
@@ -46,7 +47,7 @@ class WorkflowFile(NamedTuple):
 
     Attributes:
         workflows: those without a fault, in the file's order.
-        faults: everything that has to be mended, in the file's order.
+        faults: what has to be mended, in the file's order; the first 200.
     """
 
     workflows: tuple[Workflow, ...]
@@ -63,8 +64,8 @@ def read_workflow_file(content: str | bytes, file: str) -> WorkflowFile:
         return WorkflowFile((), (error.fault,))
     except RecursionError:
         return WorkflowFile((), (Fault(file, 1, 1, "", "less nesting", "more than can be read"),))
-    good = tuple(each for name, each in read.items() if each is not None and not source.has_faults(("workflows", name)))
-    return WorkflowFile(good, tuple(sorted({fault for _, fault in source.faults})))
+    good = tuple(each for name, each in read.items() if each is not None and ("workflows", name) not in source.faulty)
+    return WorkflowFile(good, tuple(sorted(set(source.faults))[:MAX_FAULTS]))
 
 
 def read_sound_file(content: str | bytes, file: str) -> tuple[Workflow, ...]:
@@ -149,7 +150,7 @@ def _add_error(source: YamlSource, base: Path, body: Mapping[str, Any], error: E
         pass  # what is in it is faulty, and was left out of the count
     elif kind in _WORDS:
         source.add(path, _WORDS[kind].format(**context), _show(error["input"]))
-    elif loc or not source.has_faults(base):  # what is wrong with the whole has its place already, as a rule
+    elif loc or base not in source.faulty:  # what is wrong with the whole has its place already, as a rule
         expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
         source.add(path, f"{expected[0].lower()}{expected[1:]}", _show(error["input"]))
 

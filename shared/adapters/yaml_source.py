@@ -47,7 +47,9 @@ class YamlSource:
 
     def __init__(self, content: str | bytes, file: str) -> None:
         self.file = file
-        self.faults: list[tuple[Path, Fault]] = []
+        self.faults: list[Fault] = []
+        # Paths of faults, cut to two parts: which workflows are faulty.
+        self.faulty: set[Path] = set()
         self._marks: dict[Path, tuple[int, int]] = {}
         self._keys: dict[Path, tuple[int, int]] = {}
         self._blocks: set[Path] = set()
@@ -71,10 +73,6 @@ class YamlSource:
             raise self._refuse((1, 1), f"at most {MAX_DEPTH} levels", "more") from None
         self.value = None if root is None else self._build(root, ())
 
-    def has_faults(self, path: Path) -> bool:
-        """Tells whether a fault was noted at a path or below it."""
-        return any(place[: len(path)] == path for place, _ in self.faults)
-
     def locate(self, path: Path, *, key: bool = False) -> tuple[int, int]:
         """Returns line and column of a value, or of its key; of what is not there, those of what should hold it."""
         if path in self._marks and not key:
@@ -95,7 +93,8 @@ class YamlSource:
     ) -> None:
         """Notes a fault at a path, or in one line of the text there."""
         place = self.locate_line(path, line) if line else self.locate(path, key=key)
-        self.faults.append((path, Fault(self.file, *place, show_path(path), expected, found, suggestion)))
+        self.faulty.add(path[:2])
+        self.faults.append(Fault(self.file, *place, show_path(path), expected, found, suggestion))
 
     def follow(self, path: Path, rest: str) -> Path:
         """Returns the path that ``rest`` (``.check_run.name[0]``) leads to from ``path``, as far as it is there."""
