@@ -277,3 +277,25 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
         return [workflow.name for workflow in workflows]
 
     return run
+
+
+class Stored(NamedTuple):
+    """What commands read stored deliveries from; ``bodies`` is None where no bucket is set."""
+
+    deliveries: ports.StoredDeliveries
+    bodies: ports.BodyStore | None
+
+
+def stored(environ: Mapping[str, str] = os.environ) -> Stored:
+    """Builds what reads stored deliveries from the environment. Raises ConfigError."""
+    from shared.adapters.postgres.backtest import PostgresStoredDeliveries
+    from shared.adapters.postgres.database import Database
+
+    config = settings.read_config(settings.StoredConfig, environ)
+    deliveries = PostgresStoredDeliveries(Database(config.database_url))
+    if config.bucket is None:
+        return Stored(deliveries, None)
+    from shared.adapters.aws import AwsService
+    from shared.adapters.s3 import S3BodyStore
+
+    return Stored(deliveries, S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket))
