@@ -7,12 +7,13 @@ pays only for what it uses.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared import config as settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import httpx
 
@@ -286,16 +287,20 @@ class Stored(NamedTuple):
     bodies: ports.BodyStore | None
 
 
-def stored(environ: Mapping[str, str] = os.environ) -> Stored:
-    """Builds what reads stored deliveries from the environment. Raises ConfigError."""
+@contextmanager
+def stored(environ: Mapping[str, str] = os.environ) -> Iterator[Stored]:
+    """Builds what reads stored deliveries from the environment; closed at the end. Raises ConfigError."""
+    from shared.adapters.aws import AwsService
     from shared.adapters.postgres.backtest import PostgresStoredDeliveries
     from shared.adapters.postgres.database import Database
-
-    config = settings.read_config(settings.StoredConfig, environ)
-    deliveries = PostgresStoredDeliveries(Database(config.database_url))
-    if config.bucket is None:
-        return Stored(deliveries, None)
-    from shared.adapters.aws import AwsService
     from shared.adapters.s3 import S3BodyStore
 
-    return Stored(deliveries, S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket))
+    config = settings.read_config(settings.StoredConfig, environ)
+    database = Database(config.database_url)
+    bodies = None
+    if config.bucket is not None:
+        bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
+    try:
+        yield Stored(PostgresStoredDeliveries(database), bodies)
+    finally:
+        database.close()

@@ -52,12 +52,12 @@ def _check_events(source: YamlSource, path: Path, on: object) -> list[str]:
     if not isinstance(triggers, Mapping):
         return []
     for event, trigger in triggers.items():
-        # What is written as a text or a list stands there itself.
-        place = (*path, event) if isinstance(on, dict) else path
+        # What is written as a text or in a list stands there itself.
+        place = (*path, event) if isinstance(on, dict) else (*path, on.index(event)) if isinstance(on, list) else path
         known = EVENTS.get(event)
         if known is None:
             expected = f"one of GitHub's {len(EVENTS)} webhook events"
-            source.add(place, expected, show_value(event), find_nearest(event, EVENTS), key=True)
+            source.add(place, expected, show_value(event), find_nearest(event, EVENTS), key=isinstance(on, dict))
             continue
         for name, events in SHORTHAND_EVENTS.items():
             if isinstance(trigger, dict) and name in trigger and event not in events:

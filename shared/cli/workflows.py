@@ -112,11 +112,10 @@ def backtest_file(file: Path, since: str, *, is_json: bool) -> None:
     if read is None or int(read[1]) > 10_000:  # noqa: PLR2004 - beyond which dates end
         raise click.BadParameter("must be a duration such as 30m, 12h or 7d", param_hint="--since")
     begin = datetime.now(UTC) - timedelta(**{_UNITS[read[2]]: int(read[1])})
-    stored = bootstrap.stored()
-    with click.progressbar(
-        length=stored.deliveries.count_since(begin), label="deliveries", file=sys.stderr, show_pos=True
-    ) as bar:
-        report = backtest(found.workflows, stored.deliveries, stored.bodies, begin, bar.update)
+    with bootstrap.stored() as (deliveries, bodies):
+        count = deliveries.count_since(begin)
+        with click.progressbar(length=count, label="deliveries", file=sys.stderr, show_pos=True) as bar:
+            report = backtest(found.workflows, deliveries, bodies, begin, bar.update)
     if is_json:
         _print_json(asdict(report))
     else:
@@ -148,11 +147,11 @@ def _read_payload(event: str, path: Path) -> _About:
 
 
 def _read_delivery(delivery_id: UUID) -> _About:
-    deliveries, bodies = bootstrap.stored()
-    stored = deliveries.find(delivery_id)
-    if stored is None:
-        raise click.ClickException(f"there is no stored delivery {delivery_id}")
-    delivery = read_stored(stored, bodies)
+    with bootstrap.stored() as (deliveries, bodies):
+        stored = deliveries.find(delivery_id)
+        if stored is None:
+            raise click.ClickException(f"there is no stored delivery {delivery_id}")
+        delivery = read_stored(stored, bodies)
     if delivery is None:
         raise click.ClickException("the delivery's body cannot be read: a large one needs BODIES_BUCKET")
     return delivery.envelope.event, delivery.action, delivery.document

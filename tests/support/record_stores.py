@@ -5,16 +5,26 @@ from typing import Any, Protocol
 
 import psycopg
 
+from shared.adapters.memory.backtest import MemoryStoredDeliveries
 from shared.adapters.memory.database import MemoryDatabase
 from shared.adapters.memory.deliveries import MemoryCatalog, MemoryDeliveries
 from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.tasks import MemoryTasks
+from shared.adapters.postgres.backtest import PostgresStoredDeliveries
 from shared.adapters.postgres.database import Database
 from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries, put_workflows
 from shared.adapters.postgres.reading import PostgresReading
 from shared.adapters.postgres.tasks import PostgresTasks
 from shared.domain.workflow import Workflow
-from shared.ports import DeliveryRecords, DueTasks, Reading, TaskGraves, TaskRecords, WorkflowCatalog
+from shared.ports import (
+    DeliveryRecords,
+    DueTasks,
+    Reading,
+    StoredDeliveries,
+    TaskGraves,
+    TaskRecords,
+    WorkflowCatalog,
+)
 from tests.support.clock import ManualClock
 
 _EMPTY = "truncate deliveries, workflows, workflow_versions, dead_letters cascade"
@@ -60,6 +70,10 @@ class RecordStore(Protocol):
     def reading(self) -> Reading:
         """What can be seen of both."""
 
+    @property
+    def stored(self) -> StoredDeliveries:
+        """The deliveries that drafts are tried on."""
+
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""
 
@@ -85,6 +99,7 @@ class MemoryStore:
         self.catalog = MemoryCatalog(self._database)
         self.tasks = MemoryTasks(self._database)
         self.reading = MemoryReading(self._database)
+        self.stored = MemoryStoredDeliveries(self._database)
 
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""
@@ -125,6 +140,7 @@ class PostgresStore:
         self.catalog = PostgresCatalog(database)
         self.tasks = PostgresTasks(database)
         self.reading = PostgresReading(database)
+        self.stored = PostgresStoredDeliveries(database)
 
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""

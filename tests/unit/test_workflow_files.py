@@ -46,7 +46,7 @@ FAULTS: list[tuple[str, int, str, str, str, str]] = [
     (f"on: push\n{STEPS}    use: c", 8, "steps[0].use", "one of id, uses, with", '"use"', '"uses"'),
     # events and actions
     (f"on: pull_requst\n{STEPS}", 4, "on", "one of GitHub's 75 webhook events", '"pull_requst"', '"pull_request"'),
-    (f"on: [push, isues]\n{STEPS}", 4, "on", "webhook events", '"isues"', '"issues"'),
+    (f"on: [push, isues]\n{STEPS}", 4, "on[1]", "webhook events", '"isues"', '"issues"'),
     (f"on:\n  chekc_run: {{}}\n{STEPS}", 5, "on.chekc_run", "webhook events", '"chekc_run"', '"check_run"'),
     (f"on: {{}}\n{STEPS}", 4, "on", "at least 1", "an empty object", ""),
     (f"on: 7\n{STEPS}", 4, "on", "a mapping", "7", ""),
