@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.adapters.github.authorization import Authorization
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.limits import Gate
+    from shared.adapters.postgres.database import Database
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.usecases.bury import BuryDeps
@@ -123,11 +124,13 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import time
     import uuid
 
+    from shared.adapters.approvals import ApprovalWait
     from shared.adapters.aws import AwsService
     from shared.adapters.budgets import codegen_rules, github_rules
     from shared.adapters.limits import Gate
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.instructions import PostgresInstructions
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache, RedisLimiter
@@ -142,11 +145,16 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     cache = RedisCache(config.redis_url)
     limiter = RedisLimiter(cache, config.workers)
     github = _github(config, cache, Gate(github_rules(config.github_url), limiter, telemetry))
+    database = Database(config.database_url)
+    queue = SqsTaskQueue(sqs, config.tasks_queue_url)
+    actions = {**_actions(config, github), **_own_actions(database, queue)}
+    agents = _agents(config, cache, github, Gate(codegen_rules(config.codegen_url), limiter, telemetry))
+    approval = ApprovalWait(PostgresInstructions(database), actions["github.comment"], actions["github.check_run"])
     deps = ExecuteDeps(
-        records=PostgresTasks(Database(config.database_url)),
-        queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_actions(config, github),
-        agents=_agents(config, cache, github, Gate(codegen_rules(config.codegen_url), limiter, telemetry)),
+        records=PostgresTasks(database),
+        queue=queue,
+        actions=actions,
+        agents={**agents, "approval.wait": approval},
         templates=_templates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
         telemetry=telemetry,
@@ -187,6 +195,20 @@ def _actions(config: settings.ExecuteConfig, github: GitHubClient) -> dict[str, 
         Dispatch.kind: Dispatch(github),
         RerunFailed.kind: RerunFailed(github),
         "http.request": HttpRequest(open_web_client(), config.http_allowed_hosts),
+    }
+
+
+def _own_actions(database: Database, queue: ports.TaskQueue) -> dict[str, ports.Action]:
+    from shared.adapters.instructions import Explain, GiveInstruction
+    from shared.adapters.postgres.instructions import PostgresInstructions
+    from shared.adapters.postgres.reading import PostgresReading
+
+    instructions = PostgresInstructions(database)
+    return {
+        "orchestrator.approve": GiveInstruction("approve", instructions, queue),
+        "orchestrator.cancel": GiveInstruction("cancel", instructions, queue),
+        "orchestrator.retry": GiveInstruction("retry", instructions, queue),
+        "orchestrator.explain": Explain(PostgresReading(database)),
     }
 
 

@@ -8,6 +8,7 @@ from shared.domain.caps import Refusal
 from shared.domain.delivery import Delivery
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import Envelope
+from shared.domain.instruction import Instruction, Told
 from shared.domain.page import Page
 from shared.domain.run import PlannedRun
 from shared.domain.task import AgentReport, ClaimedTask, Settlement
@@ -138,6 +139,29 @@ class DueTasks(Protocol):
 
     def take_due(self, stranded_after_seconds: float, limit: int) -> Sequence[str]:
         """Returns tasks that no message will bring to a worker, marked as enqueued now. Raises Transient."""
+
+
+class Instructions(Protocol):
+    """What people tell the orchestrator about runs. Every method raises Transient when the database is away."""
+
+    def carry_out(self, instruction: Instruction) -> Told:
+        """Carries it out, all or nothing and once for its id; given again, it returns the same runs and no tasks."""
+
+    def read(self, instruction_id: str) -> Told | None:
+        """Returns what an instruction came to that was carried out, or None."""
+
+    def read_approval(self, effect_id: str) -> str | None:
+        """Returns who approved what the effect waits for; None while nobody has."""
+
+
+class Switches(Protocol):
+    """What is switched off for everybody: ``agents``."""
+
+    def put(self, name: str, *, is_on: bool, reason: str | None, changed_by: str) -> None:
+        """Switches on or off. Raises Transient."""
+
+    def read(self) -> Sequence[dict[str, Any]]:
+        """Returns every switch that was ever touched: name, is_on, reason, changed_by, changed_at."""
 
 
 class TaskGraves(Protocol):

@@ -7,17 +7,28 @@ import psycopg
 
 from shared.adapters.memory.database import MemoryDatabase
 from shared.adapters.memory.deliveries import MemoryCatalog, MemoryDeliveries
+from shared.adapters.memory.instructions import MemoryInstructions, MemorySwitches
 from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.tasks import MemoryTasks
 from shared.adapters.postgres.database import Database
 from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries, put_workflows
+from shared.adapters.postgres.instructions import PostgresInstructions, PostgresSwitches
 from shared.adapters.postgres.reading import PostgresReading
 from shared.adapters.postgres.tasks import PostgresTasks
 from shared.domain.workflow import Workflow
-from shared.ports import DeliveryRecords, DueTasks, Reading, TaskGraves, TaskRecords, WorkflowCatalog
+from shared.ports import (
+    DeliveryRecords,
+    DueTasks,
+    Instructions,
+    Reading,
+    Switches,
+    TaskGraves,
+    TaskRecords,
+    WorkflowCatalog,
+)
 from tests.support.clock import ManualClock
 
-_EMPTY = "truncate deliveries, subjects, switches, workflows, workflow_versions, dead_letters cascade"
+_EMPTY = "truncate deliveries, subjects, switches, instructions, workflows, workflow_versions, dead_letters cascade"
 # Time cannot be moved in a database, so what it holds is moved in time.
 _AGE = """
 with aged_tasks as (
@@ -60,6 +71,14 @@ class RecordStore(Protocol):
     def reading(self) -> Reading:
         """What can be seen of both."""
 
+    @property
+    def instructions(self) -> Instructions:
+        """What people tell about runs."""
+
+    @property
+    def switches(self) -> Switches:
+        """What is switched off."""
+
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""
 
@@ -85,6 +104,8 @@ class MemoryStore:
         self.catalog = MemoryCatalog(self._database)
         self.tasks = MemoryTasks(self._database)
         self.reading = MemoryReading(self._database)
+        self.instructions = MemoryInstructions(self._database)
+        self.switches = MemorySwitches(self._database)
 
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""
@@ -125,6 +146,8 @@ class PostgresStore:
         self.catalog = PostgresCatalog(database)
         self.tasks = PostgresTasks(database)
         self.reading = PostgresReading(database)
+        self.instructions = PostgresInstructions(database)
+        self.switches = PostgresSwitches(database)
 
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""

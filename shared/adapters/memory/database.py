@@ -56,6 +56,7 @@ class RunRow:
     on_conflict: str | None = None
     depth: int = 0
     superseded_by: UUID | None = None
+    retry_of: UUID | None = None
     status: Status = Status.QUEUED
     reason: str | None = None
     finished_at: float | None = None
@@ -129,6 +130,17 @@ class SubjectRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class SwitchRow:
+    """A row of ``switches``."""
+
+    name: str
+    is_on: bool
+    reason: str | None
+    changed_by: str
+    changed_at: float
+
+
+@dataclass(slots=True, kw_only=True)
 class DeadLetterRow:
     """A row of ``dead_letters``."""
 
@@ -156,7 +168,9 @@ class MemoryDatabase:
         self.deliveries: dict[tuple[str, UUID], DeliveryRow] = {}
         self.tasks: dict[UUID, TaskRow] = {}
         self.subjects: dict[str, SubjectRow] = {}
-        self.switched_off: dict[str, str] = {}
+        self.switches: dict[str, SwitchRow] = {}
+        self.instructions: dict[str, list[str]] = {}
+        self.approvals: dict[str, str] = {}
         self.dead_letters: dict[str, DeadLetterRow] = {}
         self._numbers = count(1)
         self._lock = Lock()

@@ -113,7 +113,7 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
         *(github_actions, github_comments, github_commits, github_issues, github_pulls, github_checks),
         *(github_graphql, github_app),
     )
-    for router in (*(each.router for each in routers), pages):
+    for router in (*(each.router for each in routers), github_actions.pages, pages):
         app.include_router(router)
 
     @app.post("/_subjects", status_code=204)

@@ -100,15 +100,31 @@ in organization {{ run.organization_id }}.</p>
 {% endblock %}
 """
 
+_WORKFLOW_RUN = """{% extends "layout" %}{% block content %}
+<p>Status <b>{{ run.conclusion or run.status }}</b>, attempt {{ run.run_attempt }} of {{ run.path }} on
+{{ run.head_branch }}, created at <time>{{ run.created_at }}</time>.</p>
+<h2>Inputs</h2>
+<article><pre>{{ inputs | tojson(indent=2) }}</pre></article>
+{% endblock %}
+"""
+
 _templates = Environment(
-    loader=DictLoader({"layout": _LAYOUT, "subject": _SUBJECT, "commit": _COMMIT, "run": _RUN}),
+    loader=DictLoader(
+        {
+            "layout": _LAYOUT,
+            "subject": _SUBJECT,
+            "commit": _COMMIT,
+            "run": _RUN,
+            "workflow_run": _WORKFLOW_RUN,
+        }
+    ),
     autoescape=True,
     undefined=StrictUndefined,
 )
 
 
 def show_page(template: str, **values: object) -> HTMLResponse:
-    """Returns a page: ``subject``, ``commit`` or ``run``; everything in it is escaped."""
+    """Returns a page: ``subject``, ``commit``, ``run`` or ``workflow_run``; everything in it is escaped."""
     text = _templates.get_template(template).render(**values)
     return HTMLResponse(
         # Text from outside may hold what UTF-8 cannot carry.
