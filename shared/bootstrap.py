@@ -24,10 +24,15 @@ if TYPE_CHECKING:
     from shared.adapters.postgres.database import Database
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
+    from shared.domain.workflow_file import Reading
     from shared.usecases.bury import BuryDeps
     from shared.usecases.execute import ExecuteDeps
     from shared.usecases.reconcile import ReconcileDeps
+    from shared.usecases.refresh import RefreshDeps
     from shared.usecases.route import RouteDeps
+
+# What route waits for GitHub at the most: connecting, and then each read.
+FETCH_SECONDS = 4.0
 
 
 class IngestDeps(NamedTuple):
@@ -79,7 +84,8 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     from shared.adapters.aws import AwsService
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
-    from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries
+    from shared.adapters.postgres.deliveries import PostgresDeliveries
+    from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
@@ -91,16 +97,41 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     database = Database(config.database_url)
     sqs = AwsService("sqs", config.region, config.endpoint)
     bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
+    workflows = PostgresWorkflows(database)
     deps = RouteDeps(
         records=PostgresDeliveries(database),
-        catalog=PostgresCatalog(database),
+        catalog=workflows,
         bodies=bodies,
         templates=_templates,
         surroundings=Surroundings(config.own_logins, config.agent_logins),
         telemetry=telemetry,
+        refresh=_refresh(config, workflows, telemetry),
     )
     give_back = SqsVisibility(sqs, config.queue_url).give_back
     return Route(deps, telemetry, SqsTaskQueue(sqs, config.tasks_queue_url), give_back)
+
+
+def _refresh(
+    config: settings.RouteConfig, files: ports.WorkflowFiles, telemetry: ports.Telemetry
+) -> RefreshDeps | None:
+    from shared.adapters.github.workflow_source import GitHubWorkflowSource
+    from shared.adapters.workflow_reading import read_text
+    from shared.usecases.refresh import RefreshDeps
+
+    if not config.is_app and config.github_token is None:
+        return None
+
+    def connect() -> GitHubClient:
+        from shared.adapters.budgets import github_rules
+        from shared.adapters.limits import Gate
+        from shared.adapters.redis import RedisCache, RedisLimiter
+
+        cache = RedisCache(config.redis_url)
+        gate = Gate(github_rules(config.github_url), RedisLimiter(cache, config.workers), telemetry)
+        # A delivery waits meanwhile, and those behind it.
+        return _github(config, cache, gate, timeout_seconds=FETCH_SECONDS)
+
+    return RefreshDeps(files, GitHubWorkflowSource(connect), read_text, telemetry, has_checks=config.is_app)
 
 
 @cache
@@ -177,11 +208,15 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _github(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> GitHubClient:
+def _github(
+    config: settings.GitHubConfig, cache: RedisCache, gate: Gate, timeout_seconds: float | None = None
+) -> GitHubClient:
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
 
     client = open_client(config.github_url, gate)
+    if timeout_seconds is not None:
+        client.timeout = timeout_seconds
     return GitHubClient(client, _authorization(config, client, cache))
 
 
@@ -212,10 +247,9 @@ def _own_actions(database: Database, queue: ports.TaskQueue) -> dict[str, ports.
     }
 
 
-def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
+def _authorization(config: settings.GitHubConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
     from shared.adapters.github.authorization import AppAuthorization, TokenAuthorization
 
-    # An App is preferred: its rights are those of its installation, not those of a person.
     if config.github_app_id is not None and config.github_private_key is not None:
         return AppAuthorization(client, cache, config.github_app_id, config.github_private_key)
     if config.github_token is not None:
@@ -290,11 +324,13 @@ def bury(environ: Mapping[str, str] = os.environ) -> Bury:
 
 
 class ApiDeps(NamedTuple):
-    """What the API reads from."""
+    """What the API reads from, and the workflows it may change."""
 
     config: settings.ApiConfig
     telemetry: PowertoolsTelemetry
     reading: ports.Reading
+    workflows: ports.WorkflowLibrary
+    read_workflows: Callable[[str | None], Reading]
     is_cache_up: Callable[[], bool]
     ping_queue: Callable[[], None]
 
@@ -305,16 +341,21 @@ def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.reading import PostgresReading
+    from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.adapters.sqs import SqsTaskQueue
+    from shared.adapters.workflow_reading import read_text
 
     config = settings.read_config(settings.ApiConfig, read_managed(environ))
+    database = Database(config.database_url)
     queue = SqsTaskQueue(AwsService("sqs", config.region, config.endpoint), config.tasks_queue_url)
     return ApiDeps(
         config,
         PowertoolsTelemetry("api", config),
-        PostgresReading(Database(config.database_url)),
+        PostgresReading(database),
+        PostgresWorkflows(database),
+        read_text,
         RedisCache(config.redis_url).is_up,
         queue.ping,
     )
@@ -330,7 +371,7 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
     from shared import sql
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
-    from shared.adapters.postgres.deliveries import put_workflows
+    from shared.adapters.postgres.workflows import put_defaults
     from shared.adapters.workflow_files import read_default_workflows
 
     config = settings.read_config(settings.MigrateConfig, read_managed(environ))
@@ -342,7 +383,7 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
         upgrade(alembic, "head")
         workflows = read_default_workflows()
         database = Database(config.database_url)
-        put_workflows(database, workflows, origin="default")
+        put_defaults(database, workflows)
         database.close()
         return [workflow.name for workflow in workflows]
 

@@ -109,7 +109,7 @@ class CodegenRules:
         """Returns the halt that the answer asks for."""
         halt_seconds = read_retry_after(response) or 0.0
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            halt_seconds = halt_seconds or LIMIT_SECONDS
+            halt_seconds = max(halt_seconds, LIMIT_SECONDS)
         return Answer(response.is_server_error, halt_seconds)
 
 

@@ -20,7 +20,7 @@ from shared.adapters.limits import (
     Quota,
     Standing,
 )
-from shared.adapters.memory.limits import MemoryLimiter
+from shared.adapters.own_limits import OwnLimiter
 from shared.lua import read_script
 
 # A Redis that does not answer is not asked again for this long: work goes on with what this worker knows.
@@ -74,6 +74,11 @@ class RedisCache:
         found: Mapping[str, str] = self._ask(lambda: self._client.hgetall(key)) or {}
         return found
 
+    def list_keys(self, pattern: str) -> Sequence[str]:
+        """Returns the keys that match, none when there are none to be had; for monitoring, not for work."""
+        found: Sequence[str] = self._ask(lambda: list(self._client.scan_iter(match=pattern))) or ()
+        return found
+
     def is_up(self) -> bool:
         """Tells whether Redis answers now, whatever it did a moment ago."""
         try:
@@ -112,13 +117,13 @@ class RedisLimiter:
         self,
         cache: RedisCache,
         workers: int,
-        own: MemoryLimiter | None = None,
+        own: OwnLimiter | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._cache = cache
         self._workers = workers
         self._clock = clock
-        self._own = own or MemoryLimiter(clock or time.time)
+        self._own = own or OwnLimiter(clock or time.time)
         self._take_script = cache.load(read_script("take"))
         self._note_script = cache.load(read_script("note"))
 
@@ -175,6 +180,24 @@ def read_circuit(cache: RedisCache, upstream: str, now: float) -> tuple[float, b
     """
     fields = cache.read_fields(_upstream_key(upstream))
     return max(0.0, float(fields.get("halted_until", 0)) / 1000 - now), "open_until" in fields
+
+
+def read_least_quota(cache: RedisCache, upstream: str, now: float) -> float | None:
+    """Returns what is left of the quota of the account that has least, from 0 to 1; None when no quota is known.
+
+    Args:
+        cache: where Redis is.
+        upstream: ``github``.
+        now: seconds since 1970.
+    """
+    # The braces stand for themselves in a pattern.
+    quotas = [cache.read_fields(key) for key in cache.list_keys(f"{_upstream_key(upstream)}:*:quota:*")]
+    shares = [
+        max(0.0, float(quota["remaining"])) / float(quota["limit"])
+        for quota in quotas
+        if float(quota.get("reset_at", 0)) / 1000 > now
+    ]
+    return min(shares, default=None)
 
 
 def _milliseconds(seconds: float) -> int:

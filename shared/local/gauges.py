@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from psycopg.rows import dict_row
 
 from shared.adapters.aws import AwsService
-from shared.adapters.redis import RedisCache, read_circuit
+from shared.adapters.redis import RedisCache, read_circuit, read_least_quota
 from shared.config import AwsConfig, setting
 from shared.domain.statuses import Status
 from shared.observability import write_outcome
@@ -58,6 +58,7 @@ GAUGES = {
     "upstream_circuit_open": "whether an upstream is not asked because it has failed too often in a row",
     "github_budget_remaining": "requests left of GitHub's primary rate limit",
     "github_budget_limit": "GitHub's primary rate limit",
+    "github_budget_left": "share of the limit that is left to the installation or token that has least",
     "storage_free_bytes": "free space where data and logs are kept",
     "storage_bytes": "all space there",
 }
@@ -140,6 +141,9 @@ def read_cache(url: str) -> Values:
             halted_seconds, is_open = read_circuit(cache, upstream, time.time())
             yield "upstream_halted_seconds", {"upstream": upstream}, halted_seconds
             yield "upstream_circuit_open", {"upstream": upstream}, is_open
+        least = read_least_quota(cache, "github", time.time())
+        if least is not None:
+            yield "github_budget_left", {}, least
     finally:
         cache.close()
 

@@ -20,8 +20,8 @@ from shared.adapters.limits import (
     Quota,
     Standing,
 )
-from shared.adapters.memory.limits import MemoryLimiter
-from shared.adapters.redis import RedisCache, RedisLimiter, read_circuit
+from shared.adapters.own_limits import OwnLimiter
+from shared.adapters.redis import RedisCache, RedisLimiter, read_circuit, read_least_quota
 from shared.local.free_ports import HOST, choose_port
 from tests.support.clock import ManualClock
 
@@ -61,7 +61,7 @@ def away() -> Iterator[RedisCache]:
 @pytest.fixture(params=["memory", "valkey"])
 def limiter(request: pytest.FixtureRequest, clock: ManualClock) -> Limiter:
     if request.param == "memory":
-        return MemoryLimiter(clock)
+        return OwnLimiter(clock)
     return RedisLimiter(request.getfixturevalue("valkey"), 1, clock=clock)
 
 
@@ -263,8 +263,8 @@ def test_the_fleet_counts_together(fleet: Callable[[], RedisLimiter]) -> None:
 
 
 def test_a_worker_s_wrong_clock_harms_nobody(valkey: RedisCache) -> None:
-    fast = RedisLimiter(valkey, 1, MemoryLimiter(ManualClock(4e9)))
-    slow = RedisLimiter(valkey, 1, MemoryLimiter(ManualClock(1e9)))
+    fast = RedisLimiter(valkey, 1, OwnLimiter(ManualClock(4e9)))
+    slow = RedisLimiter(valkey, 1, OwnLimiter(ManualClock(1e9)))
     assert take_all(fast, READ, 4) == [0.0] * 4
     assert 50.0 < slow.take(READ).wait_seconds <= 60.0
 
@@ -283,7 +283,7 @@ def test_what_redis_has_lost_a_worker_still_heeds(valkey: RedisCache, addresses:
 
 
 def test_without_redis_a_worker_keeps_to_its_part(away: RedisCache, clock: ManualClock) -> None:
-    limiter = RedisLimiter(away, 8, MemoryLimiter(clock))
+    limiter = RedisLimiter(away, 8, OwnLimiter(clock))
     demand = Demand("github", "acme", "core", (Cost(Budget("minute", 80, 60.0)), Cost(Budget("pace", 2, 5.0))))
     passed = 0
     for _ in range(600):
@@ -294,7 +294,7 @@ def test_without_redis_a_worker_keeps_to_its_part(away: RedisCache, clock: Manua
 
 
 def test_without_redis_a_worker_heeds_what_it_was_told(away: RedisCache, clock: ManualClock) -> None:
-    limiter = RedisLimiter(away, 8, MemoryLimiter(clock))
+    limiter = RedisLimiter(away, 8, OwnLimiter(clock))
     limiter.note(READ, Answer(is_failure=False, halt_seconds=300.0, quota=Quota(5000, 100, clock.now + 600.0)))
     standing = limiter.take(READ)
     assert (standing.wait_seconds, standing.remaining) == (300.0, 100)
@@ -316,3 +316,14 @@ def test_the_monitoring_sees_halts_and_circuits(valkey: RedisCache, clock: Manua
     limiter.take(OTHER_ACCOUNT)
     limiter.note(OTHER_ACCOUNT, SUCCESS)
     assert read_circuit(valkey, "github", clock.now) == (300.0 - CIRCUIT_SECONDS, False)
+
+
+def test_the_monitoring_sees_whose_budget_is_least(valkey: RedisCache, clock: ManualClock) -> None:
+    limiter = RedisLimiter(valkey, 1, clock=clock)
+    assert read_least_quota(valkey, "github", clock.now) is None
+    limiter.note(OTHER_UPSTREAM, Answer(is_failure=False, quota=Quota(10, 1, clock.now + 600.0)))
+    limiter.note(READ, Answer(is_failure=False, quota=Quota(10, 8, clock.now + 600.0)))
+    limiter.note(OTHER_ACCOUNT, Answer(is_failure=False, quota=Quota(100, 25, clock.now + 60.0)))
+    assert read_least_quota(valkey, "github", clock.now) == 0.25
+    clock.advance(60.0)
+    assert read_least_quota(valkey, "github", clock.now) == 0.8

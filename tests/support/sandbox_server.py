@@ -101,8 +101,7 @@ class Contract:
         """
         assert response.status_code == status, response.text
         url = response.request.url
-        # What stands between two slashes is one parameter to openapi-core.
-        path = url.raw_path.decode().partition("?")[0]
+        path = _read_path(url)
         request = MockRequest(self._host_url, response.request.method, path, args=dict(url.params))
         answer = MockResponse(
             response.content,
@@ -123,7 +122,7 @@ class Contract:
         Raises:
             openapi_core.exceptions.OpenAPIError: it does not.
         """
-        path = request.url.raw_path.decode().partition("?")[0]
+        path = _read_path(request.url)
         self._openapi.validate_request(
             MockRequest(
                 self._host_url,
@@ -145,6 +144,12 @@ def _allow_null(schema: dict[str, Any]) -> dict[str, Any]:
     if schema.get("nullable") is True and None not in schema.get("enum", [None]):
         schema["enum"].append(None)
     return schema
+
+
+def _read_path(url: httpx.URL) -> str:
+    # What stands between two slashes is one parameter to openapi-core; a file's path has slashes of its own.
+    before, contents, file = url.raw_path.decode().partition("?")[0].partition("/contents/")
+    return before + contents + file.replace("/", "%2F")
 
 
 def _find_free_port() -> int:

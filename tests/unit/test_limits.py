@@ -25,8 +25,8 @@ from shared.adapters.github.authorization import APP_ACCOUNT, TokenAuthorization
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.http import ACCOUNT, open_client, send_request
 from shared.adapters.limits import CIRCUIT_FAILURES, Answer, Budget, Cost, Demand, Gate, Quota, Rules
-from shared.adapters.memory.limits import MemoryLimiter
 from shared.adapters.memory.telemetry import MemoryTelemetry
+from shared.adapters.own_limits import OwnLimiter
 from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
 from tests.support.clock import ManualClock
 
@@ -47,7 +47,7 @@ class World:
         self.telemetry = MemoryTelemetry()
         self.sent: list[httpx.Request] = []
         self.answers = list(answers)
-        gate = Gate(rules(self.clock), MemoryLimiter(self.clock), self.telemetry)
+        gate = Gate(rules(self.clock), OwnLimiter(self.clock), self.telemetry)
         self.client = open_client("https://upstream.test", gate, httpx.MockTransport(self._answer))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -159,7 +159,7 @@ def test_what_github_s_answers_say(response: httpx.Response, answer: Answer) -> 
     [
         (httpx.Response(200), Answer(is_failure=False)),
         (httpx.Response(429), Answer(is_failure=False, halt_seconds=60.0)),
-        (httpx.Response(429, headers={"retry-after": "7"}), Answer(is_failure=False, halt_seconds=7.0)),
+        (httpx.Response(429, headers={"retry-after": "90"}), Answer(is_failure=False, halt_seconds=90.0)),
         (httpx.Response(500), Answer(is_failure=True)),
     ],
     ids=lambda value: str(value.status_code) if isinstance(value, httpx.Response) else "",
@@ -228,7 +228,7 @@ def test_what_is_left_of_github_s_budget_is_told_and_heeded() -> None:
     assert len(world.sent) == 6
 
 
-class CountingLimiter(MemoryLimiter):
+class CountingLimiter(OwnLimiter):
     """Counts what it is told."""
 
     notes = 0
@@ -276,7 +276,7 @@ def simulate(count: int, costs: tuple[Cost, ...]) -> tuple[list[float], int]:
         When each was let through, in seconds since the first; and how often any of them asked.
     """
     clock, chance = ManualClock(), random.Random(4)  # noqa: S311 - chance, not secrets
-    limiter, begun_at, passed_at, asked = MemoryLimiter(clock), clock.now, [], 0
+    limiter, begun_at, passed_at, asked = OwnLimiter(clock), clock.now, [], 0
     demand = Demand("github", "acme", "core", costs)
     due = [begun_at + chance.uniform(0.0, 5.0) for _ in range(count)]
     heapq.heapify(due)

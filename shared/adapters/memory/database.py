@@ -14,6 +14,7 @@ from shared.domain.moment import Moment
 from shared.domain.statuses import Status
 from shared.domain.task import AgentReport, Outcome
 from shared.domain.workflow import Workflow
+from shared.domain.workflow_file import FileState
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,6 +151,15 @@ class DeadLetterRow:
     reason: str
 
 
+@dataclass(slots=True, kw_only=True)
+class WorkflowFileRow:
+    """A row of ``workflow_files``."""
+
+    next_check_at: float
+    settled_at: float | None = None
+    state: FileState = field(default_factory=FileState)
+
+
 class MemoryDatabase:
     """Tables, and one lock that makes each statement all or nothing.
 
@@ -164,6 +174,8 @@ class MemoryDatabase:
         self.clock = clock
         self.is_up = True
         self.workflows: dict[str, Workflow] = {}
+        self.overrides: dict[str, dict[str, Workflow]] = {}
+        self.files: dict[str, WorkflowFileRow] = {}
         self.versions: dict[str, Workflow] = {}
         self.deliveries: dict[tuple[str, UUID], DeliveryRow] = {}
         self.tasks: dict[UUID, TaskRow] = {}

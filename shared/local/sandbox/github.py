@@ -16,6 +16,7 @@ from shared.local.sandbox import (
     github_checks,
     github_comments,
     github_commits,
+    github_contents,
     github_graphql,
     github_issues,
     github_pulls,
@@ -88,7 +89,7 @@ async def _answer_invalid(request: Request, error: RequestValidationError) -> Js
 
 def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     """Returns the server; its links begin with the base URL."""
-    tables = (recorder, faults, github_state, github_subjects, github_records, github_actions)
+    tables = (recorder, faults, github_state, github_subjects, github_records, github_actions, github_contents)
     store = Store(state_directory / "sandbox-github.sqlite3", "".join(each.SCHEMA for each in tables))
     fault_list = faults.FaultList(store)
     state = github_state.GitHubState(store, base_url)
@@ -106,12 +107,14 @@ def build_server(state_directory: Path, base_url: str) -> ASGIApp:
     )
     app.state.github = state
     app.state.actions = github_actions.ActionsState(store)
+    app.state.files = github_contents.FileStore(store)
     limits = LimitKeeper(write_refusal, write_points=5)
     app.include_router(build_control_router(store, fault_list, limits))
     app.include_router(github_actions.control)
+    app.include_router(github_contents.control)
     routers = (
-        *(github_actions, github_comments, github_commits, github_issues, github_pulls, github_checks),
-        *(github_graphql, github_app),
+        *(github_actions, github_comments, github_commits, github_contents, github_issues, github_pulls),
+        *(github_checks, github_graphql, github_app),
     )
     for router in (*(each.router for each in routers), github_actions.pages, pages):
         app.include_router(router)

@@ -1,4 +1,7 @@
-"""Limits counted in memory: for tests, and for a worker that has lost sight of the others."""
+"""Limits counted in memory: by a worker that has lost sight of the others, and in tests.
+
+Not beside the other parts in memory, which are not deployed.
+"""
 
 import threading
 from collections import defaultdict, deque
@@ -49,7 +52,7 @@ class _Hold:
             self.until, self.reason = until, reason
 
 
-class MemoryLimiter:
+class OwnLimiter:
     """See ``shared.adapters.limits.Limiter``; the same steps as ``shared/lua``."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
