@@ -25,6 +25,8 @@ _COMPARISONS: Final = {
     ">=": operator.ge,
 }
 
+_WORD: Final = re.compile(r"[\w /.:@#-]{,78}", re.ASCII).fullmatch
+
 Test = Callable[[object], bool]
 
 
@@ -139,6 +141,9 @@ def is_comparison(value: object) -> bool:
 
 
 def _show_plain(value: object) -> str:
+    # Most values are a plain word, which need not go through the encoder.
+    if isinstance(value, str) and _WORD(value):
+        return f'"{value}"'
     text = json.dumps(value[:SHOWN_CHARACTERS] if isinstance(value, str) else value)
     return cut_text(text, SHOWN_CHARACTERS)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -124,15 +124,12 @@ class Trigger(Strict):
         """Tells whether a delivery of the event matches and, if not, what failed first."""
         wanted = self._wanted_actions
         if wanted is not None and action not in wanted:
-            return Answer(matched=False, because=f"action is {show_value(action)}, wants {one_of(wanted)}")
-        globs = self._globs
-        if not globs:
-            return self.pattern.explain(document)
-        for name in globs:
-            clause = self._hold(name, event, document)
-            if not clause.matched:
-                return Answer(matched=False, because=f"{name} is {clause.seen}, wants {clause.wants}")
-        return self.pattern.explain(document) if self.match else _ALL_MATCHED
+            return _miss(action, wanted)
+        for name, globs in self._globs.items():
+            seen, matched = _look(name, globs, event, document)
+            if not matched:
+                return Answer(matched=False, because=f"{name} is {_show_seen(name, seen)}, wants {globs.wants}")
+        return self.pattern.explain(document) if self.match or not self._globs else _ALL_MATCHED
 
     def clauses(self, event: str, action: str | None, document: Mapping[str, Any]) -> list[Clause]:
         """Returns everything that is wanted, held against a delivery of the event."""
@@ -145,30 +142,41 @@ class Trigger(Strict):
 
     def _hold(self, name: str, event: str, document: Mapping[str, Any]) -> Clause:
         globs = self._globs[name]
-        if name == "paths":
-            changed = None if lacks_paths(event) else read_pushed_paths(document)
-            if changed is None:
-                return Clause(name, globs.wants, _UNSEEN, matched=True)
-            return _hold_paths(globs, changed)
-        seen = READERS[name](event, document)
-        matched = globs.accepts_all(seen) if name == "labels" else any(map(globs.accepts, seen))
-        return Clause(name, globs.wants, _show_seen(seen, is_list=name == "labels"), matched)
+        seen, matched = _look(name, globs, event, document)
+        return Clause(name, globs.wants, _show_seen(name, seen), matched)
+
+
+@lru_cache(maxsize=4096)  # nearly every delivery has one of a few
+def _miss(action: str | None, wanted: tuple[str, ...]) -> Answer:
+    return Answer(matched=False, because=f"action is {show_value(action)}, wants {one_of(wanted)}")
 
 
 def explain_paths(paths: Sequence[str], changed: Sequence[str]) -> Answer:
     """Tells whether one of the changed files is among the ``paths`` of a trigger."""
-    clause = _hold_paths(compile_globs(paths, "paths"), changed)
-    because = f"paths is {clause.seen}, wants {clause.wants}"
-    return _ALL_MATCHED if clause.matched else Answer(matched=False, because=because)
+    globs = compile_globs(paths, "paths")
+    if any(map(globs.accepts, changed)):
+        return _ALL_MATCHED
+    return Answer(matched=False, because=f"paths is {_show_seen('paths', changed)}, wants {globs.wants}")
 
 
-def _hold_paths(globs: Globs, changed: Sequence[str]) -> Clause:
-    matched = any(map(globs.accepts, changed))
-    return Clause("paths", globs.wants, _show_seen(changed, is_list=True), matched)
+def _look(name: str, globs: Globs, event: str, document: Mapping[str, Any]) -> tuple[Sequence[str] | None, bool]:
+    """Returns what a shorthand sees, and whether that will do; None: it is not to be seen yet, and will do so far."""
+    if name == "paths":
+        changed = None if lacks_paths(event) else read_pushed_paths(document)
+        return changed, changed is None or any(map(globs.accepts, changed))
+    seen = READERS[name](event, document)
+    if name == "labels":
+        return seen, globs.accepts_all(seen)
+    for value in seen:
+        if globs.accepts(value):
+            return seen, True
+    return seen, False
 
 
-def _show_seen(seen: Sequence[str], *, is_list: bool) -> str:
-    if is_list or len(seen) > 1:
+def _show_seen(name: str, seen: Sequence[str] | None) -> str:
+    if seen is None:
+        return _UNSEEN
+    if name in ("labels", "paths") or len(seen) > 1:
         return show_value(list(seen))
     return show_value(seen[0]) if seen else "missing"
 
