@@ -141,10 +141,16 @@ def _describe_status(faults: Sequence[Fault]) -> dict[str, str]:
     if not faults:
         return {"state": "success", "context": STATUS_CONTEXT, "description": "The workflow file has no fault"}
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    text = " ".join(describe_fault(faults[0]).split())
-    room = MAX_DESCRIPTION_CHARACTERS - len(more)
-    description = (text if len(text) <= room else text[: room - 1] + "\u2026") + more
-    return {"state": "error", "context": STATUS_CONTEXT, "description": description}
+    text = _shorten(" ".join(describe_fault(faults[0]).split()), MAX_DESCRIPTION_CHARACTERS - len(more))
+    return {"state": "error", "context": STATUS_CONTEXT, "description": text + more}
+
+
+def _shorten(text: str, room: int) -> str:
+    """Cuts the middle: the place stands first, and the mend last."""
+    if len(text) <= room:
+        return text
+    tail = room // 3
+    return f"{text[: room - tail - 1]}\u2026{text[-tail:]}"
 
 
 def _line(fault: Fault) -> str:
