@@ -1,6 +1,6 @@
 """Workflow files that cannot be used, one for each kind of fault."""
 
-from shared.adapters.workflow_reading import MAX_FILE_CHARACTERS
+from shared.adapters.yaml_source import MAX_BYTES
 
 HEAD = "version: 1\nworkflows:\n  greet:\n"
 GOOD = HEAD + "    on: {issues: {}}\n    steps: [{uses: github.comment, with: {body: Hi}}]\n"
@@ -54,5 +54,5 @@ FAULTS = {
     "a control character": GOOD.replace("Hi", "\x07"),
     "too many workflows": "version: 1\nworkflows:\n"
     + "".join(f"  greet-{number}: {{on: {{issues: {{}}}}, steps: [{{uses: a}}]}}\n" for number in range(201)),
-    "too long": GOOD + "#" * MAX_FILE_CHARACTERS,
+    "too long": GOOD + "#" * MAX_BYTES,
 }

@@ -94,12 +94,12 @@ def test_a_status_names_file_line_and_mend_and_leads_there() -> None:
 
 
 def test_a_status_is_cut_to_what_github_takes_and_tells_how_many_there_are() -> None:
-    _, arguments = read_report(Fault(None, "x" * 200 + "; did you mean steps?"), Fault(2, "y"))
+    _, arguments = read_report(Fault(1, "x" * 200 + "; did you mean steps?"), Fault(2, "y"))
     assert len(arguments["description"]) == MAX_DESCRIPTION_CHARACTERS
-    assert arguments["description"].startswith(f"{FILE_PATH}: xxx")
+    assert arguments["description"].startswith(f"{FILE_PATH}:1: xxx")
     assert "xx\u2026xx" in arguments["description"]
     assert arguments["description"].endswith("xx; did you mean steps? (and 1 more)")
-    assert arguments["target_url"] == "https://host/file"
+    assert arguments["target_url"] == "https://host/file#L1"
 
 
 def test_a_check_run_lists_every_fault() -> None:
@@ -112,7 +112,7 @@ def test_a_check_run_lists_every_fault() -> None:
     )
     assert arguments["title"] == "52 faults: the version before stays in force"
     assert f"- `{FILE_PATH}`, line 50: fault 50\n- and 2 more" in arguments["summary"]
-    assert read_report(Fault(None, "a"), has_checks=True)[1]["title"].startswith("1 fault:")
+    assert read_report(Fault(1, "a"), has_checks=True)[1]["title"].startswith("1 fault:")
 
 
 @pytest.mark.parametrize("faults", [(), (Fault(3, "no"),)])
