@@ -130,7 +130,8 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
-    from shared.adapters.redis import RedisCache, RedisLimiter
+    from shared.adapters.redis import RedisCache
+    from shared.adapters.redis_limits import RedisLimiter
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
     from shared.domain.workflow import Caps
