@@ -21,6 +21,7 @@ import pytest
 from shared import bootstrap
 from shared.adapters.aws import AwsService
 from shared.adapters.sqs import SqsTaskQueue
+from shared.domain.run import PlannedRun
 from shared.local.queues import create_queues
 from shared.local.servers import AWS_CREDENTIALS
 from tests.support.factories import build_delivery, build_payload, build_workflow
@@ -113,7 +114,7 @@ class Fleet:
         for number in range(1, TASKS + 1):
             pull_request = {"number": number, "title": "Widgets", "draft": False, "head": {"sha": "0" * 40}}
             delivery = build_delivery(build_payload(number=number, pull_request=pull_request))
-            task_ids += store.deliveries.record_delivery(delivery, [], [workflow]).task_ids
+            task_ids += store.deliveries.record_delivery(delivery, [], [PlannedRun(workflow)]).task_ids
         store.close()
         return task_ids
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared import bootstrap
 from shared.adapters.budgets import GitHubRules
-from shared.adapters.github.actions import Comment
+from shared.adapters.github.actions.comments import Comment
 from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.http import open_client
