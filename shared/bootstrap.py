@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from shared.adapters.github.authorization import Authorization
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.limits import Gate
+    from shared.adapters.postgres.database import Database
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
+    from shared.domain.workflow_file import Reading
     from shared.usecases.bury import BuryDeps
     from shared.usecases.execute import ExecuteDeps
     from shared.usecases.reconcile import ReconcileDeps
+    from shared.usecases.refresh import RefreshDeps
     from shared.usecases.route import RouteDeps
+
+# What route waits for GitHub at the most: connecting, and then each read.
+FETCH_SECONDS = 4.0
 
 
 class IngestDeps(NamedTuple):
@@ -78,7 +84,8 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     from shared.adapters.aws import AwsService
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
-    from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries
+    from shared.adapters.postgres.deliveries import PostgresDeliveries
+    from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
@@ -90,16 +97,41 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     database = Database(config.database_url)
     sqs = AwsService("sqs", config.region, config.endpoint)
     bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
+    workflows = PostgresWorkflows(database)
     deps = RouteDeps(
         records=PostgresDeliveries(database),
-        catalog=PostgresCatalog(database),
+        catalog=workflows,
         bodies=bodies,
         templates=_templates,
         surroundings=Surroundings(config.own_logins, config.agent_logins),
         telemetry=telemetry,
+        refresh=_refresh(config, workflows, telemetry),
     )
     give_back = SqsVisibility(sqs, config.queue_url).give_back
     return Route(deps, telemetry, SqsTaskQueue(sqs, config.tasks_queue_url), give_back)
+
+
+def _refresh(
+    config: settings.RouteConfig, files: ports.WorkflowFiles, telemetry: ports.Telemetry
+) -> RefreshDeps | None:
+    from shared.adapters.github.workflow_source import GitHubWorkflowSource
+    from shared.adapters.workflow_reading import read_text
+    from shared.usecases.refresh import RefreshDeps
+
+    if not config.is_app and config.github_token is None:
+        return None
+
+    def connect() -> GitHubClient:
+        from shared.adapters.budgets import github_rules
+        from shared.adapters.limits import Gate
+        from shared.adapters.redis import RedisCache, RedisLimiter
+
+        cache = RedisCache(config.redis_url)
+        gate = Gate(github_rules(config.github_url), RedisLimiter(cache, config.workers), telemetry)
+        # A delivery waits meanwhile, and those behind it.
+        return _github(config, cache, gate, timeout_seconds=FETCH_SECONDS)
+
+    return RefreshDeps(files, GitHubWorkflowSource(connect), read_text, telemetry, has_checks=config.is_app)
 
 
 @cache
@@ -123,11 +155,13 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import time
     import uuid
 
+    from shared.adapters.approvals import ApprovalWait
     from shared.adapters.aws import AwsService
     from shared.adapters.budgets import codegen_rules, github_rules
     from shared.adapters.limits import Gate
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.instructions import PostgresInstructions
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
@@ -143,11 +177,16 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     cache = RedisCache(config.redis_url)
     limiter = RedisLimiter(cache, config.workers)
     github = _github(config, cache, Gate(github_rules(config.github_url), limiter, telemetry))
+    database = Database(config.database_url)
+    queue = SqsTaskQueue(sqs, config.tasks_queue_url)
+    actions = {**_actions(config, github), **_own_actions(database, queue)}
+    agents = _agents(config, cache, github, Gate(codegen_rules(config.codegen_url), limiter, telemetry))
+    approval = ApprovalWait(PostgresInstructions(database), actions["github.comment"], actions["github.check_run"])
     deps = ExecuteDeps(
-        records=PostgresTasks(Database(config.database_url)),
-        queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_actions(config, github),
-        agents=_agents(config, cache, github, Gate(codegen_rules(config.codegen_url), limiter, telemetry)),
+        records=PostgresTasks(database),
+        queue=queue,
+        actions=actions,
+        agents={**agents, "approval.wait": approval},
         templates=_templates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
         telemetry=telemetry,
@@ -170,11 +209,15 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _github(config: settings.ExecuteConfig, cache: RedisCache, gate: Gate) -> GitHubClient:
+def _github(
+    config: settings.GitHubConfig, cache: RedisCache, gate: Gate, timeout_seconds: float | None = None
+) -> GitHubClient:
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
 
     client = open_client(config.github_url, gate)
+    if timeout_seconds is not None:
+        client.timeout = timeout_seconds
     return GitHubClient(client, _authorization(config, client, cache))
 
 
@@ -191,10 +234,23 @@ def _actions(config: settings.ExecuteConfig, github: GitHubClient) -> dict[str, 
     }
 
 
-def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
+def _own_actions(database: Database, queue: ports.TaskQueue) -> dict[str, ports.Action]:
+    from shared.adapters.instructions import Explain, GiveInstruction
+    from shared.adapters.postgres.instructions import PostgresInstructions
+    from shared.adapters.postgres.reading import PostgresReading
+
+    instructions = PostgresInstructions(database)
+    return {
+        "orchestrator.approve": GiveInstruction("approve", instructions, queue),
+        "orchestrator.cancel": GiveInstruction("cancel", instructions, queue),
+        "orchestrator.retry": GiveInstruction("retry", instructions, queue),
+        "orchestrator.explain": Explain(PostgresReading(database)),
+    }
+
+
+def _authorization(config: settings.GitHubConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
     from shared.adapters.github.authorization import AppAuthorization, TokenAuthorization
 
-    # An App is preferred: its rights are those of its installation, not those of a person.
     if config.github_app_id is not None and config.github_private_key is not None:
         return AppAuthorization(client, cache, config.github_app_id, config.github_private_key)
     if config.github_token is not None:
@@ -269,11 +325,13 @@ def bury(environ: Mapping[str, str] = os.environ) -> Bury:
 
 
 class ApiDeps(NamedTuple):
-    """What the API reads from."""
+    """What the API reads from, and the workflows it may change."""
 
     config: settings.ApiConfig
     telemetry: PowertoolsTelemetry
     reading: ports.Reading
+    workflows: ports.WorkflowLibrary
+    read_workflows: Callable[[str | None], Reading]
     is_cache_up: Callable[[], bool]
     ping_queue: Callable[[], None]
 
@@ -284,16 +342,21 @@ def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.reading import PostgresReading
+    from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.adapters.sqs import SqsTaskQueue
+    from shared.adapters.workflow_reading import read_text
 
     config = settings.read_config(settings.ApiConfig, read_managed(environ))
+    database = Database(config.database_url)
     queue = SqsTaskQueue(AwsService("sqs", config.region, config.endpoint), config.tasks_queue_url)
     return ApiDeps(
         config,
         PowertoolsTelemetry("api", config),
-        PostgresReading(Database(config.database_url)),
+        PostgresReading(database),
+        PostgresWorkflows(database),
+        read_text,
         RedisCache(config.redis_url).is_up,
         queue.ping,
     )
@@ -309,7 +372,7 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
     from shared import sql
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
-    from shared.adapters.postgres.deliveries import put_workflows
+    from shared.adapters.postgres.workflows import put_defaults
     from shared.adapters.workflow_files import read_default_workflows
 
     config = settings.read_config(settings.MigrateConfig, read_managed(environ))
@@ -321,7 +384,7 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
         upgrade(alembic, "head")
         workflows = read_default_workflows()
         database = Database(config.database_url)
-        put_workflows(database, workflows, origin="default")
+        put_defaults(database, workflows)
         database.close()
         return [workflow.name for workflow in workflows]
 

@@ -164,8 +164,25 @@ class StoreConfig(AwsConfig, ObservabilityConfig):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RouteConfig(StoreConfig):
-    """Settings of route."""
+class GitHubConfig:
+    """Who we are to GitHub, and the Redis in which workers share its tokens and its wish to wait."""
+
+    redis_url: str = setting("REDIS_URL", _redis_url, secret=True)
+    github_url: str = setting("GITHUB_API_URL", _http_url, default="https://api.github.com")
+    github_token: str | None = setting("GITHUB_TOKEN", default=None, secret=True)
+    github_app_id: str | None = setting("GITHUB_APP_ID", default=None)
+    github_private_key: str | None = setting("GITHUB_PRIVATE_KEY", _private_key, default=None, secret=True)
+    workers: int = setting("WORKERS", _count, default=1)
+
+    @property
+    def is_app(self) -> bool:
+        """An App is preferred to a token: its rights are those of its installation, not those of a person."""
+        return self.github_app_id is not None and self.github_private_key is not None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RouteConfig(StoreConfig, GitHubConfig):
+    """Settings of route. Without a token or an App, repositories' workflow files are not looked at."""
 
     queue_url: str = setting("DELIVERIES_QUEUE_URL", _http_url)
     tasks_queue_url: str = setting("TASKS_QUEUE_URL", _http_url)
@@ -183,16 +200,11 @@ class ReconcileConfig(StoreConfig):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ExecuteConfig(StoreConfig):
+class ExecuteConfig(StoreConfig, GitHubConfig):
     """Settings of execute."""
 
     tasks_queue_url: str = setting("TASKS_QUEUE_URL", _http_url)
     bucket: str = setting("BODIES_BUCKET")
-    redis_url: str = setting("REDIS_URL", _redis_url, secret=True)
-    github_url: str = setting("GITHUB_API_URL", _http_url, default="https://api.github.com")
-    github_token: str | None = setting("GITHUB_TOKEN", default=None, secret=True)
-    github_app_id: str | None = setting("GITHUB_APP_ID", default=None)
-    github_private_key: str | None = setting("GITHUB_PRIVATE_KEY", _private_key, default=None, secret=True)
     codegen_url: str = setting("CODEGEN_API_URL", _http_url, default="https://api.codegen.com")
     codegen_token: str | None = setting("CODEGEN_TOKEN", default=None, secret=True)
     codegen_org_id: int | None = setting("CODEGEN_ORG_ID", _whole, default=None)
@@ -205,7 +217,6 @@ class ExecuteConfig(StoreConfig):
     max_agent_runs_per_subject: int = setting("MAX_AGENT_RUNS_PER_SUBJECT", _whole, default=20)
     max_agent_runs_per_repository: int = setting("MAX_AGENT_RUNS_PER_REPOSITORY", _whole, default=200)
     max_agent_runs_per_day: int = setting("MAX_AGENT_RUNS_PER_DAY", _whole, default=1000)
-    workers: int = setting("WORKERS", _count, default=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,17 +1,19 @@
 """What the use cases need of the outside, each port the size of the need. Adapters implement them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from shared.domain.caps import Refusal
 from shared.domain.delivery import Delivery
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import Envelope
+from shared.domain.instruction import Instruction, Told
 from shared.domain.page import Page
 from shared.domain.run import PlannedRun
 from shared.domain.task import AgentReport, ClaimedTask, Settlement
 from shared.domain.workflow import Caps, Verdict, Workflow
+from shared.domain.workflow_file import FileState, FoundFile
 
 
 class WebhookSecrets(Protocol):
@@ -110,8 +112,62 @@ class DeliveryRecords(Protocol):
 class WorkflowCatalog(Protocol):
     """The workflows in force."""
 
-    def read(self) -> Sequence[Workflow]:
-        """Returns them in the order of their names, at most half a minute old. Raises Transient."""
+    def read(self, repository: str | None = None) -> Sequence[Workflow]:
+        """Returns those for deliveries of ``repository`` by name, at most half a minute old. Raises Transient.
+
+        The defaults, the organisation's and the repository's: of the same name the last counts, and one that is
+        switched off is among them, so that its verdict says so.
+        """
+
+
+class WorkflowFiles(Protocol):
+    """The repositories' workflow files, as far as they are known. Every method raises Transient."""
+
+    def claim_check(self, repository: str, *, at_once: bool) -> FileState | None:
+        """Returns what is known of the file when it is due to be looked at, and then to one caller only.
+
+        Args:
+            repository: ``owner/repo``.
+            at_once: it is due whatever was looked at a moment ago.
+        """
+
+    def put_in_force(self, repository: str, workflows: Sequence[Workflow], known: FileState) -> bool:
+        """Puts the file's workflows into force in place of all the repository had; False when ``known`` is stale."""
+
+    def settle_check(
+        self, repository: str, found: FileState, known: FileState, report: Workflow | None, delivery: Delivery
+    ) -> Sequence[str]:
+        """Records what a check found and, in the same step, a run of ``report`` for the recorded delivery.
+
+        Returns:
+            The ids of the tasks to enqueue; none when ``known`` is stale: somebody else was here first.
+        """
+
+
+class WorkflowSource(Protocol):
+    """Where repositories keep their workflow files. Every method raises Transient, Limited, Permanent."""
+
+    def fetch(self, repository: str, etag: str | None) -> FoundFile | Literal["unchanged", "absent"]:
+        """Returns the file of the default branch, unless it is still the one that ``etag`` came with."""
+
+    def find_head(self, repository: str, branch: str) -> str:
+        """Returns the branch's last commit."""
+
+
+class WorkflowLibrary(Protocol):
+    """What people see of workflows, and an organisation's own. Every method raises Transient."""
+
+    def list_workflows(self, repository: str | None) -> dict[str, Any]:
+        """Returns the ``workflows`` in force with their origin, and the ``file`` of the repository (or None)."""
+
+    def list_versions(self, name: str) -> Sequence[dict[str, Any]]:
+        """Returns the versions of that name, newest first, at most 100, and for whom each is in force."""
+
+    def put_organization(self, workflows: Sequence[Workflow]) -> None:
+        """Puts the organisation's workflows into force in place of all that it had."""
+
+    def drop_organization(self, name: str) -> bool:
+        """Takes the organisation's workflow of that name out of force; False when there is none."""
 
 
 class TaskRecords(Protocol):
@@ -138,6 +194,29 @@ class DueTasks(Protocol):
 
     def take_due(self, stranded_after_seconds: float, limit: int) -> Sequence[str]:
         """Returns tasks that no message will bring to a worker, marked as enqueued now. Raises Transient."""
+
+
+class Instructions(Protocol):
+    """What people tell the orchestrator about runs. Every method raises Transient when the database is away."""
+
+    def carry_out(self, instruction: Instruction) -> Told:
+        """Carries it out, all or nothing and once for its id; given again, it returns the same runs and no tasks."""
+
+    def read(self, instruction_id: str) -> Told | None:
+        """Returns what an instruction came to that was carried out, or None."""
+
+    def read_approval(self, effect_id: str) -> str | None:
+        """Returns who approved what the effect waits for; None while nobody has."""
+
+
+class Switches(Protocol):
+    """What is switched off for everybody: ``agents``."""
+
+    def put(self, name: str, *, is_on: bool, reason: str | None, changed_by: str) -> None:
+        """Switches on or off. Raises Transient."""
+
+    def read(self) -> Sequence[dict[str, Any]]:
+        """Returns every switch that was ever touched: name, is_on, reason, changed_by, changed_at."""
 
 
 class TaskGraves(Protocol):

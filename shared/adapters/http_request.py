@@ -54,7 +54,7 @@ def resolve_name(host: str, port: int) -> list[str]:
     """Returns the addresses of a host, IPv4 first. Raises Transient."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise Transient(f"{host} cannot be resolved: {error}") from error
     addresses = dict.fromkeys(str(each[4][0]) for each in found)
     return sorted(addresses, key=lambda address: ":" in address)

@@ -49,6 +49,10 @@ _ABOUT_RUNS = (
     Argument("subject", "The subject, `owner/name#12`. Default: the event's."),
     Argument("run_id", "One run. Default: the subject's runs."),
 )
+_CARRIED_OUT = (
+    Output("run_ids", "The runs, a list."),
+    Output("count", "How many."),
+)
 _CONTROL_ONCE = "It changes our own records only, in one transaction."
 
 ACTIONS: Mapping[str, ActionDeclaration] = {
@@ -253,11 +257,14 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
         _AGENT_OUTPUTS,
     ),
     "approval.wait": ActionDeclaration(
-        "Waits until a person approves.",
+        "Waits until somebody with write access approves: by `/approve`, a button or the API.",
         (
             Argument("message", "What is to be approved."),
             Argument(
-                "ask", "Where the question is put. Default: `check_run`.", choices=("check_run", "comment", "none")
+                "ask",
+                "Where the question is put. Default: `comment` on an issue or pull request, otherwise `none`. "
+                "`check_run` shows a button, and needs a GitHub App.",
+                choices=("comment", "check_run", "none"),
             ),
         ),
         "The question is an effect like any other, and is looked for before it is put again.",
@@ -278,10 +285,19 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             Output("body", "The answer's JSON, or its text; null when it is longer than 64 KB."),
         ),
     ),
-    "orchestrator.retry": ActionDeclaration("Runs what failed again.", _ABOUT_RUNS, _CONTROL_ONCE),
-    "orchestrator.cancel": ActionDeclaration("Cancels what is running or waiting.", _ABOUT_RUNS, _CONTROL_ONCE),
-    "orchestrator.approve": ActionDeclaration("Approves what waits for it.", _ABOUT_RUNS, _CONTROL_ONCE),
-    "orchestrator.explain": ActionDeclaration("Tells why runs ran or did not.", _ABOUT_RUNS, "It only reads."),
+    "orchestrator.retry": ActionDeclaration(
+        "Runs once more what failed, died or was cancelled.", _ABOUT_RUNS, _CONTROL_ONCE, _CARRIED_OUT
+    ),
+    "orchestrator.cancel": ActionDeclaration(
+        "Cancels what is unfinished, and the agents that work for it.", _ABOUT_RUNS, _CONTROL_ONCE, _CARRIED_OUT
+    ),
+    "orchestrator.approve": ActionDeclaration("Approves what waits for it.", _ABOUT_RUNS, _CONTROL_ONCE, _CARRIED_OUT),
+    "orchestrator.explain": ActionDeclaration(
+        "Tells why runs ran or did not.",
+        _ABOUT_RUNS,
+        "It only reads.",
+        (Output("text", "What became of the latest deliveries, GitHub Markdown."),),
+    ),
 }
 
 

@@ -120,6 +120,8 @@ def _weigh_head(event: str, payload: Mapping[str, Any], head: Mapping[str, Any])
     repository = _member(payload, "repository").get("full_name")
     origin = _member(head, "head_repository").get("full_name", repository)
     # GitHub names no branch and no pull requests for the commits of forks.
+    if payload.get("action") in {"requested_action", "rerequested"}:
+        return True, "the button of a check needs write access"
     is_from_fork = origin != repository or (suite.get("head_branch") is None and not head.get("pull_requests"))
     return not is_from_fork, f"{event} is about a commit of {'a fork' if is_from_fork else 'the repository itself'}"
 

@@ -18,6 +18,7 @@ _NAME = r"^[a-z][a-z0-9_-]{0,63}$"
 # The steps that start an agent, which costs money and may push: guards and caps are about these.
 AGENT_STEPS = frozenset({"codegen.run", "codegen.resume", "actions.run"})
 APPROVAL_STEP = "approval.wait"
+INSTRUCTION_PREFIX = "orchestrator."
 
 
 class Retry(Strict):
@@ -111,11 +112,11 @@ class Workflow(Strict):
 
     @cached_property
     def needs_trust(self) -> bool:
-        """Whether a step starts an agent before anybody was asked."""
+        """Whether a step starts an agent, or tells the orchestrator what to do, before anybody was asked."""
         for step in self.steps:
             if step.uses == APPROVAL_STEP:
                 return False
-            if step.uses in AGENT_STEPS:
+            if step.uses in AGENT_STEPS or step.uses.startswith(INSTRUCTION_PREFIX):
                 return True
         return False
 

@@ -92,7 +92,7 @@ class Stack:
             yield Given("github", settings.get("GITHUB_API_URL", "https://api.github.com"))
         else:
             program = self._plan_sandbox("github")
-            settings |= {"GITHUB_API_URL": str(program.address), "GITHUB_TOKEN": "sandbox"}
+            settings |= {"GITHUB_API_URL": str(program.address), "GITHUB_TOKEN": "ghs_sandbox"}
             yield program
         if "CODEGEN_TOKEN" in settings:
             yield Given("codegen", settings.get("CODEGEN_API_URL", "https://api.codegen.com"))

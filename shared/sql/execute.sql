@@ -220,27 +220,3 @@ with dead as (
 update runs set status = 'dead', reason = %(reason)s, finished_at = now()
 from dead where runs.id = dead.run_id and runs.finished_at is null
 returning runs.id::text as run_id
-
--- name: end_runs
--- Ends one run, or the unfinished ones of a subject; whoever holds a live lease is let finish what it is at. Returns
--- what a worker has to do: agents that are to be ended, and runs of the same groups that may begin now.
-with ended as (
-    update runs set status = 'cancelled', reason = %(reason)s, finished_at = now()
-    where finished_at is null
-        and (id = %(run_id)s or (subject = %(subject)s and id <> coalesce(%(except_run_id)s, gen_random_uuid())))
-    returning id, group_key
-), stopped as (
-    update tasks
-    set status = 'cancelled', reason = %(reason)s, finished_at = now(), lease_until = null, lease_token = null
-    from ended
-    where tasks.run_id = ended.id and tasks.status in ('queued', 'waiting', 'running')
-        and (tasks.lease_until is null or tasks.lease_until < now())
-    returning tasks.id
-)
-select array(select id::text from ended) as run_ids, array(
-    select stopped.id::text from stopped
-        join effects on effects.task_id = stopped.id and effects.is_agent and effects.ended_at is null
-    union
-    select tasks.id::text from ended join runs using (group_key)
-        join tasks on tasks.run_id = runs.id and tasks.status = 'queued'
-    where runs.status = 'queued' and runs.id not in (select id from ended)) as task_ids

@@ -1,8 +1,3 @@
--- name: workflows_in_force
-select version, definition
-from workflows join workflow_versions using (version, name)
-order by name
-
 -- name: record_delivery
 -- The delivery, its verdicts, its runs and their first tasks in one statement: all or nothing, one round trip.
 -- A known delivery is counted; one that had died before is taken up again. What a new run means for the earlier ones
@@ -129,13 +124,3 @@ returning key
 insert into dead_letters (message_id, queue, body, reason)
 values (%(message_id)s, %(queue)s, %(body)s, %(reason)s)
 on conflict (message_id) do nothing
-
--- name: add_workflow_version
-insert into workflow_versions (version, name, definition)
-values (%(version)s, %(name)s, %(definition)s)
-on conflict (version) do nothing
-
--- name: put_workflow_in_force
-insert into workflows (name, version, origin) values (%(name)s, %(version)s, %(origin)s)
-on conflict (name) do update set version = excluded.version, origin = excluded.origin, updated_at = now()
-where workflows.origin = excluded.origin and workflows.version <> excluded.version

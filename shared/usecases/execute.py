@@ -18,7 +18,7 @@ from shared.domain.retry import DeadLetter, Defer, Fail, describe, plan_retry
 from shared.domain.statuses import Status, move
 from shared.domain.subject import resolve_subject, storable_json
 from shared.domain.task import AgentReport, ClaimedTask, Outcome, Settlement
-from shared.domain.workflow import AGENT_STEPS, Caps, plan_course
+from shared.domain.workflow import AGENT_STEPS, APPROVAL_STEP, Caps, plan_course
 from shared.ports import Action, Agent, BodyStore, TaskQueue, TaskRecords, Telemetry, Templates
 from shared.usecases.route import read_body
 
@@ -26,6 +26,7 @@ from shared.usecases.route import read_body
 MAX_DELAY_SECONDS = 900.0
 MAX_POLL_SECONDS = 300.0
 DEFAULT_AGENT_TIMEOUT_SECONDS = 2 * 3600
+APPROVAL_TIMEOUT_SECONDS = 24 * 3600
 
 
 # What an attempt came to that ended its task.
@@ -127,7 +128,8 @@ def _act(task: ClaimedTask, deps: ExecuteDeps, started: float) -> Settlement:
         raise Permanent(f"gave up: {task.attempt - 1} attempts did not report back")
     written = None
     if task.effect is None:
-        request = action.plan(_render(task, deps), _document(task, deps))
+        document = {**_document(task, deps), "run": {"id": task.run_id, "workflow": task.workflow.name}}
+        request = action.plan(_render(task, document, deps), document)
         # As it is recorded, so that a later attempt writes exactly what this one does.
         effect = Effect(deps.new_id(), uses, storable_json(request))
         _plan(task, effect, deps)
@@ -172,7 +174,7 @@ def _end(task: ClaimedTask, deps: ExecuteDeps) -> Settlement:
         agent_run_id = written.external_id
     agent.cancel(agent_run_id)
     report = agent.read(agent_run_id)
-    timeout_seconds = task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS
+    timeout_seconds = _timeout_seconds(task)
     is_agent_over = report.phase != "working" or task.agent_age_seconds >= timeout_seconds
     settlement = Settlement(Status.WAITING, written=written, agent_run=report, is_agent_over=is_agent_over)
     return settlement if is_agent_over else replace(settlement, delay_seconds=_poll_delay(task, deps), is_enqueued=True)
@@ -187,13 +189,14 @@ def _poll(task: ClaimedTask, deps: ExecuteDeps) -> Settlement:
     agent_run_id = task.agent_run_id
     if agent_run_id is None:
         raise Permanent("the task waits for an agent run that was never recorded")
-    timeout_seconds = task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS
+    timeout_seconds = _timeout_seconds(task)
     report = deps.agents[task.step.uses].read(agent_run_id)
     if report.phase == "working":
         if task.agent_age_seconds < timeout_seconds:
             return _wait(task, deps, None, report)
         _stop(task, agent_run_id, deps)
-        reason = f"the agent run did not end within {timeout_seconds} seconds (it says {report.status})"
+        what = "nobody approved" if task.step.uses == APPROVAL_STEP else "the agent run did not end"
+        reason = f"{what} within {timeout_seconds} seconds (it says {report.status})"
         return _finish(task, Status.FAILED, reason=reason, agent_run=report, outputs=_outputs(report))
     if report.phase == "succeeded":
         return _finish(task, Status.SUCCEEDED, agent_run=report, outputs=_outputs(report))
@@ -230,7 +233,15 @@ def _wait(task: ClaimedTask, deps: ExecuteDeps, written: Written | None, report:
     )
 
 
+def _timeout_seconds(task: ClaimedTask) -> int:
+    default = APPROVAL_TIMEOUT_SECONDS if task.step.uses == APPROVAL_STEP else DEFAULT_AGENT_TIMEOUT_SECONDS
+    return task.step.timeout or default
+
+
 def _poll_delay(task: ClaimedTask, deps: ExecuteDeps) -> float:
+    if task.step.uses == APPROVAL_STEP:
+        # Whoever approves has it looked at; this is for an approval whose message was lost.
+        return MAX_DELAY_SECONDS
     return min(deps.policy.agent_poll_seconds * 2.0**task.poll_count, MAX_POLL_SECONDS)
 
 
@@ -260,7 +271,7 @@ def _plan_again(task: ClaimedTask, error: Exception, deps: ExecuteDeps) -> Settl
     """Turns what went wrong into what happens next; a fault of the database itself goes up to the queue."""
     if task.is_over:
         # Nobody waits for it any more; it is tried until the agent's own deadline.
-        is_agent_over = task.agent_age_seconds >= (task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS)
+        is_agent_over = task.agent_age_seconds >= _timeout_seconds(task)
         return Settlement(
             Status.WAITING,
             reason=describe(error),
@@ -284,7 +295,7 @@ def _plan_again(task: ClaimedTask, error: Exception, deps: ExecuteDeps) -> Settl
         return _finish(task, Status.FAILED, reason=decision.reason)
     if isinstance(decision, DeadLetter):
         return _finish(task, Status.DEAD, reason=decision.reason)
-    if task.is_waiting and task.agent_age_seconds >= (task.step.timeout or DEFAULT_AGENT_TIMEOUT_SECONDS):
+    if task.is_waiting and task.agent_age_seconds >= _timeout_seconds(task):
         return _finish(task, Status.DEAD, reason=f"the agent run could not be followed: {describe(error)}")
     status = Status.WAITING if task.is_waiting else Status.QUEUED
     outcome = None if task.is_waiting else ("deferred" if isinstance(decision, Defer) else "retried")
@@ -314,10 +325,9 @@ def _document(task: ClaimedTask, deps: ExecuteDeps) -> dict[str, Any]:
     return replace(delivery, subject=resolve_subject(delivery.subject, task.subject)).document
 
 
-def _render(task: ClaimedTask, deps: ExecuteDeps) -> dict[str, Any]:
+def _render(task: ClaimedTask, document: Mapping[str, Any], deps: ExecuteDeps) -> dict[str, Any]:
     steps = {each.step: {**each.outputs, "status": each.status.value, "error": each.reason} for each in task.earlier}
-    run = {"id": task.run_id, "workflow": task.workflow.name}
-    return deps.templates.render(task.step.arguments, {**_document(task, deps), "steps": steps, "run": run})
+    return deps.templates.render(task.step.arguments, {**document, "steps": steps})
 
 
 def _report(task: ClaimedTask, settlement: Settlement, deps: ExecuteDeps, seconds: float) -> None:

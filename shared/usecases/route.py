@@ -11,6 +11,7 @@ from shared.domain.run import PlannedRun, name_group
 from shared.domain.subject import resolve_subject
 from shared.domain.workflow import Verdict, Workflow, judge
 from shared.ports import BodyStore, DeliveryRecords, SentTask, Telemetry, Templates, WorkflowCatalog
+from shared.usecases.refresh import RefreshDeps, look_at_file, settle_file
 
 # An error that nobody foresaw may be a moment's trouble; after so many receipts of the message it is a bug.
 MAX_UNFORESEEN = 5
@@ -20,7 +21,12 @@ _ABOUT_COMMITS = frozenset({"check_run", "check_suite", "status", "workflow_job"
 
 @dataclass(frozen=True, slots=True)
 class RouteDeps:
-    """What route works with; ``templates`` are built when the first is needed."""
+    """What route works with.
+
+    Attributes:
+        templates: built when the first is needed.
+        refresh: without it, repositories' workflow files are not looked at.
+    """
 
     records: DeliveryRecords
     catalog: WorkflowCatalog
@@ -28,6 +34,7 @@ class RouteDeps:
     templates: Callable[[], Templates]
     surroundings: Surroundings
     telemetry: Telemetry
+    refresh: RefreshDeps | None = None
 
 
 def route(envelope: Envelope, deps: RouteDeps) -> Sequence[SentTask]:
@@ -45,7 +52,8 @@ def route(envelope: Envelope, deps: RouteDeps) -> Sequence[SentTask]:
     except (UnreadableEnvelope, Refused, Permanent) as error:
         bury_delivery(envelope, str(error), deps.records, deps.telemetry)
         return ()
-    workflows = deps.catalog.read()
+    refreshed = None if deps.refresh is None else look_at_file(delivery, deps.refresh)
+    workflows = deps.catalog.read(delivery.subject.repository)
     provenance = trace_provenance(envelope.event, delivery.payload, deps.surroundings)
     verdicts, runs = _judge(delivery, workflows, provenance, deps)
     if runs and _lacks_pull_request(delivery):
@@ -54,11 +62,12 @@ def route(envelope: Envelope, deps: RouteDeps) -> Sequence[SentTask]:
             delivery = replace(delivery, subject=resolve_subject(delivery.subject, found))
             verdicts, runs = _judge(delivery, workflows, provenance, deps)
     recorded = deps.records.record_delivery(delivery, verdicts, runs, is_caused_by_us=provenance.cause is not None)
+    reports = [] if deps.refresh is None else settle_file(delivery, refreshed, deps.refresh)
     subject = delivery.subject.key
     if recorded.is_known:
         deps.telemetry.count("duplicates")
         deps.telemetry.log("delivery.recognised", level="INFO", **ids, subject=subject)
-        return ()
+        return reports
     deps.telemetry.count("routed")
     deps.telemetry.count("runs_started", len(runs))
     deps.telemetry.log(
@@ -70,7 +79,7 @@ def route(envelope: Envelope, deps: RouteDeps) -> Sequence[SentTask]:
         matched=[run.workflow.name for run in runs],
         task_ids=recorded.task_ids,
     )
-    return recorded.tasks
+    return [*recorded.tasks, *reports]
 
 
 def _judge(

@@ -243,6 +243,11 @@ class LocalStack:
         """Has a sandbox server behave again."""
         httpx.delete(f"{self.address(name)}/_faults", trust_env=False).raise_for_status()
 
+    def put_file(self, repository: str, path: str, text: str) -> None:
+        """Puts a file onto the default branch of a repository at the sandbox GitHub."""
+        url = f"{self.address('github')}/_contents/{repository}/{path}"
+        httpx.put(url, content=text.encode(), trust_env=False).raise_for_status()
+
     def read_logs(self) -> str:
         """Returns everything that every program has logged."""
         return "\n".join(path.read_text(errors="replace") for path in sorted((self.state_dir / "logs").iterdir()))

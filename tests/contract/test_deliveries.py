@@ -85,6 +85,7 @@ def test_a_delivery_is_recorded_with_verdicts_runs_and_first_tasks(store: Record
         "reason": None,
         "group": None,
         "superseded_by": None,
+        "retry_of": None,
         "created_at": ANY,
         "finished_at": None,
         "tasks": [

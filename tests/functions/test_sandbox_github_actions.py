@@ -64,6 +64,15 @@ def test_a_run_ends_as_scripted(contract: Contract, github: SandboxServer, concl
     assert (run["status"], run["conclusion"]) == ("completed", conclusion)
 
 
+def test_the_html_url_leads_to_a_page(github: SandboxServer) -> None:
+    started = dispatch(github, inputs={"prompt": "<script>alert(1)</script>"}).json()
+    page = httpx.get(started["html_url"], trust_env=False)
+    assert page.status_code == 200
+    assert "<script>" not in page.text
+    assert "alert(1)" in page.text
+    assert httpx.get(f"{github.url}/acme/widgets/actions/runs/4711", trust_env=False).status_code == 404
+
+
 def test_a_workflows_runs_are_listed_newest_first(contract: Contract, github: SandboxServer) -> None:
     ids = [start(github) for _ in range(3)]
     dispatch(github, ref="next")

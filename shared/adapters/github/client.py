@@ -48,19 +48,20 @@ class GitHubClient:
         repository: str,
         json: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Sends a request about ``repository`` and returns its successful answer.
+        """Sends a request about ``repository`` and returns its successful answer (or 304, when ``headers`` allow it).
 
         Raises:
             Transient, OutcomeUnknown: see ``shared.adapters.http.send_request``.
             Limited: a primary or secondary rate limit, with the time to wait.
             Permanent: any other refusal.
         """
-        response = self._send(method, path, repository, json, params)
+        response = self._send(method, path, repository, json, params, headers=headers)
         if response.status_code == httpx.codes.UNAUTHORIZED and self._authorization.renew(repository):
             # An installation token may be revoked before its hour is over: one renewal, no storm.
-            response = self._send(method, path, repository, json, params)
-        if response.is_success:
+            response = self._send(method, path, repository, json, params, headers=headers)
+        if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
             return response
         refusal = read_refusal(method, path, response, self._clock())
         if isinstance(refusal, Refusal) and refusal.status == httpx.codes.UNAUTHORIZED:
@@ -86,8 +87,11 @@ class GitHubClient:
         repository: str,
         json: Mapping[str, Any] | None,
         params: Mapping[str, Any] | None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         headers = {
+            **(headers or {}),
             "accept": "application/vnd.github+json",
             "x-github-api-version": API_VERSION,
             "authorization": f"Bearer {self._authorization.token(repository)}",

@@ -14,6 +14,7 @@ from shared.domain.moment import Moment
 from shared.domain.statuses import Status
 from shared.domain.task import AgentReport, Outcome
 from shared.domain.workflow import Workflow
+from shared.domain.workflow_file import FileState
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class RunRow:
     on_conflict: str | None = None
     depth: int = 0
     superseded_by: UUID | None = None
+    retry_of: UUID | None = None
     status: Status = Status.QUEUED
     reason: str | None = None
     finished_at: float | None = None
@@ -129,6 +131,17 @@ class SubjectRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class SwitchRow:
+    """A row of ``switches``."""
+
+    name: str
+    is_on: bool
+    reason: str | None
+    changed_by: str
+    changed_at: float
+
+
+@dataclass(slots=True, kw_only=True)
 class DeadLetterRow:
     """A row of ``dead_letters``."""
 
@@ -136,6 +149,15 @@ class DeadLetterRow:
     queue: str
     body: str
     reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkflowFileRow:
+    """A row of ``workflow_files``."""
+
+    next_check_at: float
+    settled_at: float | None = None
+    state: FileState = field(default_factory=FileState)
 
 
 class MemoryDatabase:
@@ -152,11 +174,15 @@ class MemoryDatabase:
         self.clock = clock
         self.is_up = True
         self.workflows: dict[str, Workflow] = {}
+        self.overrides: dict[str, dict[str, Workflow]] = {}
+        self.files: dict[str, WorkflowFileRow] = {}
         self.versions: dict[str, Workflow] = {}
         self.deliveries: dict[tuple[str, UUID], DeliveryRow] = {}
         self.tasks: dict[UUID, TaskRow] = {}
         self.subjects: dict[str, SubjectRow] = {}
-        self.switched_off: dict[str, str] = {}
+        self.switches: dict[str, SwitchRow] = {}
+        self.instructions: dict[str, list[str]] = {}
+        self.approvals: dict[str, str] = {}
         self.dead_letters: dict[str, DeadLetterRow] = {}
         self._numbers = count(1)
         self._lock = Lock()

@@ -1,4 +1,4 @@
-"""Deliveries, verdicts, runs and the workflows in force, in memory."""
+"""Deliveries, verdicts and runs, in memory."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -10,7 +10,7 @@ from shared.domain.envelope import Envelope
 from shared.domain.run import PlannedRun
 from shared.domain.statuses import Status
 from shared.domain.subject import storable
-from shared.domain.workflow import Verdict, Workflow
+from shared.domain.workflow import Verdict
 from shared.ports import RecordedDelivery, SentTask
 
 
@@ -169,15 +169,3 @@ def _take_up(row: DeliveryRow, delivery: Delivery, now: float) -> None:
     row.subject, row.repository = delivery.subject.key, delivery.subject.repository
     row.sender, row.content_type = delivery.sender, delivery.envelope.content_type
     row.body, row.body_key = delivery.envelope.deflated, delivery.envelope.body_key
-
-
-class MemoryCatalog:
-    """See ``shared.ports.WorkflowCatalog``."""
-
-    def __init__(self, database: MemoryDatabase) -> None:
-        self._database = database
-
-    def read(self) -> Sequence[Workflow]:
-        """Returns the workflows in force."""
-        with self._database.transact():
-            return [workflow for _, workflow in sorted(self._database.workflows.items())]

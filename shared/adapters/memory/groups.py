@@ -98,11 +98,12 @@ def gather_facts(database: MemoryDatabase, run: RunRow, now: float) -> AgentFact
         if task.effect is not None and task.effect.is_agent and task.effect.planned_at > now - DAY_SECONDS
     ]
     own = [each for each in started if each.workflow.name == run.workflow.name]
+    switch = database.switches.get("agents")
     known = database.subjects.get(run.subject)
     has_moved = known is not None and run.moment is not None and known.moment.at > run.moment.at
     is_other = known is not None and run.moment is not None and None not in {known.moment.sha, run.moment.sha}
     return AgentFacts(
-        off=database.switched_off.get("agents"),
+        off=None if switch is None or switch.is_on else f"{switch.reason or 'no reason given'} ({switch.changed_by})",
         moved_on_by=str(known.delivery_id)
         if known is not None
         and run.moment is not None

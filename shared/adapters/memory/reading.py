@@ -126,6 +126,7 @@ def _show_run(run: RunRow) -> Document:
         "reason": run.reason,
         "group": run.group,
         "superseded_by": None if run.superseded_by is None else str(run.superseded_by),
+        "retry_of": None if run.retry_of is None else str(run.retry_of),
         "created_at": _time(run.created_at),
         "finished_at": _time(run.finished_at),
         "tasks": [_show_task(task) for task in run.tasks],

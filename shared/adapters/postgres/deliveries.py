@@ -1,7 +1,6 @@
-"""Deliveries, verdicts, runs and the workflows in force."""
+"""Deliveries, verdicts and runs."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +11,9 @@ from shared.domain.delivery import Delivery
 from shared.domain.envelope import Envelope
 from shared.domain.run import PlannedRun
 from shared.domain.subject import storable
-from shared.domain.workflow import Verdict, Workflow
+from shared.domain.workflow import Verdict
 from shared.ports import RecordedDelivery, SentTask
 from shared.sql import read_queries
-
-CATALOG_SECONDS = 30.0
 
 
 class PostgresDeliveries:
@@ -100,40 +97,3 @@ def _columns(envelope: Envelope) -> dict[str, Any]:
         "body_key": envelope.body_key,
         "trace_id": envelope.trace_id,
     }
-
-
-class PostgresCatalog:
-    """See ``shared.ports.WorkflowCatalog``. A workflow is parsed once for each of its versions."""
-
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database = database
-        self._clock = clock
-        self._query = read_queries("route.sql")["workflows_in_force"]
-        self._read_at = float("-inf")
-        self._workflows: tuple[Workflow, ...] = ()
-
-    def read(self) -> Sequence[Workflow]:
-        """Returns the workflows in force."""
-        now = self._clock()
-        if now - self._read_at >= CATALOG_SECONDS:
-            known = {workflow.version: workflow for workflow in self._workflows}
-            rows = self._database.fetch(self._query)
-            self._workflows = tuple(
-                known.get(row["version"]) or Workflow.model_validate(row["definition"]) for row in rows
-            )
-            self._read_at = now
-        return self._workflows
-
-
-def put_workflows(database: Database, workflows: Sequence[Workflow], origin: str) -> None:
-    """Puts workflows into force, each as a new version where it differs from the one that is."""
-    queries = read_queries("route.sql")
-    for workflow in workflows:
-        parameters = {
-            "name": workflow.name,
-            "version": workflow.version,
-            "definition": Jsonb(workflow.definition),
-            "origin": origin,
-        }
-        database.fetch(queries["add_workflow_version"], parameters)
-        database.fetch(queries["put_workflow_in_force"], parameters)

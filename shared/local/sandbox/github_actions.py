@@ -16,16 +16,16 @@ from starlette.responses import Response
 from shared.local.sandbox.answers import JsonAnswer
 from shared.local.sandbox.github_auth import Token, require_user_agent
 from shared.local.sandbox.github_errors import GitHubError
-from shared.local.sandbox.github_objects import Json, build_author, build_repository, derive_id, derive_sha
+from shared.local.sandbox.github_objects import Json, Repository, build_author, build_repository, derive_id, derive_sha
 from shared.local.sandbox.github_request import Name, Number, Paging, State, read_document
-from shared.local.sandbox.github_state import Repository
+from shared.local.sandbox.pages import show_page
 from shared.local.sandbox.store import Store, format_time
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS workflow_runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     owner TEXT NOT NULL COLLATE NOCASE, repo TEXT NOT NULL COLLATE NOCASE,
-    workflow TEXT NOT NULL, ref TEXT NOT NULL, by_app INTEGER NOT NULL, created_at TEXT NOT NULL,
+    workflow TEXT NOT NULL, ref TEXT NOT NULL, inputs TEXT NOT NULL, by_app INTEGER NOT NULL, created_at TEXT NOT NULL,
     run_attempt INTEGER NOT NULL, ends_at REAL NOT NULL, conclusion TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS workflow_runs_by_workflow ON workflow_runs (owner, repo, workflow, id);
@@ -77,13 +77,13 @@ class ActionsState:
         sql = "INSERT INTO workflow_outcomes (definition) VALUES (?)"
         self._store.insert_row(sql, (outcome.model_dump_json(),))
 
-    def add_run(self, name: Repository, workflow: str, ref: str, *, by_app: bool) -> int:
+    def add_run(self, name: Repository, workflow: str, ref: str, inputs: Json, *, by_app: bool) -> int:
         """Starts a run and returns its id."""
         return self._store.insert_row(
             "INSERT INTO workflow_runs"
-            " (owner, repo, workflow, ref, by_app, created_at, run_attempt, ends_at, conclusion)"
-            " VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)",
-            (*name, workflow, ref, int(by_app), format_time(), *self._plan_end(workflow)),
+            " (owner, repo, workflow, ref, inputs, by_app, created_at, run_attempt, ends_at, conclusion)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+            (*name, workflow, ref, json.dumps(inputs), int(by_app), format_time(), *self._plan_end(workflow)),
         )
 
     def rerun(self, row: Row) -> None:
@@ -126,6 +126,7 @@ Actions = Annotated[ActionsState, Depends(read_actions)]
 
 router = APIRouter(dependencies=[Depends(require_user_agent)])
 control = APIRouter()
+pages = APIRouter()
 
 
 @control.post("/_workflow_outcome", status_code=204)
@@ -160,7 +161,7 @@ async def create_workflow_dispatch(
         _refuse('Invalid request.\n\n"ref" wasn\'t supplied.', _WORKFLOW_DOCS)
     if not isinstance(inputs, dict) or len(inputs) > _MOST_INPUTS:
         _refuse(f"No more than {_MOST_INPUTS} inputs are allowed", _WORKFLOW_DOCS)
-    run_id = actions.add_run(name, workflow, ref, by_app=token.startswith("ghs_"))
+    run_id = actions.add_run(name, workflow, ref, inputs, by_app=token.startswith("ghs_"))
     if document.get("return_run_details") is not True:
         return Response(status_code=204)
     path = f"{name.owner}/{name.repo}/actions/runs/{run_id}"
@@ -214,6 +215,15 @@ async def rerun_failed_jobs(name: Name, run_id: Number, actions: Actions, _token
         raise GitHubError(403, message, docs=f"{_RUN_DOCS}#{docs}")
     actions.rerun(row)
     return JsonAnswer({}, 201)
+
+
+@pages.get("/{owner}/{repo}/actions/runs/{run_id}")
+async def show_workflow_run(name: Name, run_id: Number, state: State, actions: Actions) -> Response:
+    """Shows a workflow run to a person."""
+    row = _find_run(actions, name, run_id, "get-a-workflow-run")
+    run = build_workflow_run(state.base_url, row)
+    title = f"Workflow run {run_id}"
+    return show_page("workflow_run", service="GitHub", title=title, run=run, inputs=json.loads(row["inputs"]))
 
 
 def build_workflow_run(base_url: str, row: Row) -> Json:

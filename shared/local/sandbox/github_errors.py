@@ -3,6 +3,7 @@
 https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import Request
@@ -54,9 +55,7 @@ class GitHubError(Exception):
         errors: the faults of single fields, as in ``Validation Failed``.
     """
 
-    def __init__(
-        self, status: int, message: str, *, docs: str = "", errors: list[dict[str, str]] | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, *, docs: str = "", errors: Sequence[object] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.body: dict[str, object] = {"message": message}

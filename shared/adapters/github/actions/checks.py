@@ -48,7 +48,11 @@ class CheckRun(GitHubAction):
         """Creates the check run."""
         request = effect.request
         body: dict[str, Any] = {"head_sha": request["sha"], "external_id": effect.id}
-        body |= {name: request[name] for name in ("name", "status", "conclusion", "details_url") if name in request}
+        body |= {
+            name: request[name]
+            for name in ("name", "status", "conclusion", "details_url", "actions")
+            if name in request
+        }
         if request.keys() & {"title", "summary", "text"}:
             title = request.get("title", request["name"])
             # GitHub takes no report without a title and a summary.

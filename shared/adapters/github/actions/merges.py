@@ -167,9 +167,12 @@ class UpdateBranch(_AtHead):
         try:
             self._ask("PUT", effect.request, f"pulls/{effect.request['number']}/update-branch", body)
         except Refusal as refusal:
-            if "no new commits" in refusal.message.lower():
-                return self._written(effect, is_updated=False)
-            raise
+            if refusal.status != httpx.codes.UNPROCESSABLE_ENTITY:
+                raise
+            is_current = "no new commits" in refusal.message.lower()
+            if not is_current and self._read_pull(effect.request)["head"]["sha"] == effect.request["sha"]:
+                raise
+            return self._written(effect, is_updated=False)
         return self._written(effect, is_updated=True)
 
     def _written(self, effect: Effect, *, is_updated: bool) -> Written:

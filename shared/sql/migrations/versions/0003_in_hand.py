@@ -29,7 +29,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drops them."""
     op.execute(_RUN_DOCUMENT)
-    op.execute("drop table switches, approvals, subjects")
+    op.execute("drop table switches, approvals, instructions, subjects")
     op.execute("drop index effects_open, effects_of_agents, runs_by_group, runs_by_subject")
     op.execute("update attempts set outcome = 'dead' where outcome in ('failed', 'declined')")
     op.execute(
@@ -39,5 +39,5 @@ def downgrade() -> None:
     op.execute("alter table effects drop column is_agent, drop column ended_at")
     op.execute(
         "alter table runs drop column repository, drop column sha, drop column at, drop column group_key, "
-        "drop column on_conflict, drop column depth, drop column superseded_by"
+        "drop column on_conflict, drop column depth, drop column superseded_by, drop column retry_of"
     )

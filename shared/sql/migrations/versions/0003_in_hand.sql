@@ -17,7 +17,8 @@ alter table runs
     add column group_key text,
     add column on_conflict text check (on_conflict in ('cancel', 'queue', 'skip', 'once')),
     add column depth smallint not null default 0,
-    add column superseded_by uuid;
+    add column superseded_by uuid,
+    add column retry_of uuid;
 create index runs_by_group on runs (group_key, id) where group_key is not null;
 create index runs_by_subject on runs (subject, id);
 
@@ -35,12 +36,23 @@ alter table attempts
     add constraint attempts_outcome_check
         check (outcome in ('succeeded', 'failed', 'declined', 'retried', 'deferred', 'dead', 'lost')) not valid;
 
--- What a maintainer says to a step that waits for it.
+-- What people tell the orchestrator, and what came of it: a slash command, a button, a call of the API. The id is
+-- the effect's, so that an instruction that is given twice is carried out once.
+create table instructions (
+    id uuid primary key,
+    kind text not null check (kind in ('approve', 'cancel', 'retry')),
+    subject text,
+    run_id uuid,
+    given_by text not null,
+    run_ids uuid[] not null default '{}',
+    given_at timestamptz not null default now()
+);
+create index instructions_by_time on instructions (given_at desc);
+
+-- Steps that wait for a maintainer and have their approval.
 create table approvals (
     effect_id uuid primary key references effects on delete cascade,
-    is_approved boolean not null,
-    decided_by text not null,
-    decided_at timestamptz not null default now()
+    instruction_id uuid not null references instructions
 );
 
 -- What an operator has switched off, for everybody at once.
@@ -56,6 +68,7 @@ create or replace function run_document(run runs) returns json language sql stab
     select json_build_object(
         'run_id', run.id, 'workflow', run.workflow, 'version', run.version, 'subject', run.subject,
         'status', run.status, 'reason', run.reason, 'group', run.group_key, 'superseded_by', run.superseded_by,
+        'retry_of', run.retry_of,
         'created_at', run.created_at, 'finished_at', run.finished_at,
         'tasks', coalesce((select json_agg(task_document(tasks) order by tasks.position)
             from tasks where tasks.run_id = run.id), '[]'))
