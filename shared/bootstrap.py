@@ -7,13 +7,14 @@ pays only for what it uses.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared import config as settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import httpx
 
@@ -389,3 +390,29 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
         return [workflow.name for workflow in workflows]
 
     return run
+
+
+class Stored(NamedTuple):
+    """What commands read stored deliveries from; ``bodies`` is None where no bucket is set."""
+
+    deliveries: ports.StoredDeliveries
+    bodies: ports.BodyStore | None
+
+
+@contextmanager
+def stored(environ: Mapping[str, str] = os.environ) -> Iterator[Stored]:
+    """Builds what reads stored deliveries from the environment; closed at the end. Raises ConfigError."""
+    from shared.adapters.aws import AwsService
+    from shared.adapters.postgres.backtest import PostgresStoredDeliveries
+    from shared.adapters.postgres.database import Database
+    from shared.adapters.s3 import S3BodyStore
+
+    config = settings.read_config(settings.StoredConfig, environ)
+    database = Database(config.database_url)
+    bodies = None
+    if config.bucket is not None:
+        bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
+    try:
+        yield Stored(PostgresStoredDeliveries(database), bodies)
+    finally:
+        database.close()

@@ -220,6 +220,14 @@ class ExecuteConfig(StoreConfig, GitHubConfig):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class StoredConfig(AwsConfig):
+    """Settings of commands that read stored deliveries; the bucket has the bodies that were too large to queue."""
+
+    database_url: str = setting("DATABASE_URL", _database_url, secret=True)
+    bucket: str | None = setting("BODIES_BUCKET", default=None)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BuryConfig(StoreConfig):
     """Settings of bury."""
 

@@ -1,6 +1,7 @@
 """What the use cases need of the outside, each port the size of the need. Adapters implement them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
@@ -273,3 +274,23 @@ class Reading(Protocol):
 
     def ping(self) -> None:
         """Asks the database for a sign of life."""
+
+
+class StoredDelivery(NamedTuple):
+    """A delivery as it was recorded, and the workflows that matched it then."""
+
+    envelope: Envelope
+    matched: frozenset[str]
+
+
+class StoredDeliveries(Protocol):
+    """What drafts are tried on. Every method raises Transient when the database cannot be reached."""
+
+    def count_since(self, since: datetime) -> int:
+        """Returns how many were received since then."""
+
+    def list_since(self, since: datetime, events: Collection[str]) -> Iterator[StoredDelivery]:
+        """Yields those received since then, oldest first; with the bodies of these events only."""
+
+    def find(self, delivery_id: UUID) -> StoredDelivery | None:
+        """Returns the delivery's newest generation, or None."""

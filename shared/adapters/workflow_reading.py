@@ -8,8 +8,6 @@ from shared.domain.workflow_file import FILE_PATH, Fault, Reading
 
 # Reading so much takes two seconds at the worst; a file of 50 workflows has a fifth of it.
 MAX_FILE_CHARACTERS = 128 * 1024
-# Each is judged on each delivery.
-MAX_WORKFLOWS = 200
 MAX_FLOAT = 1e16
 
 
@@ -22,18 +20,15 @@ def read_text(text: str | None) -> Reading:
     if text is None or len(text) > MAX_FILE_CHARACTERS:
         return _refuse(f"it must be a text file in UTF-8 of at most {MAX_FILE_CHARACTERS} characters: make it one")
     # Most workers never read a file: 30 ms of cold start that they need not pay.
-    from shared.adapters.workflow_files import WorkflowFileError, read_workflow_file  # noqa: PLC0415
+    from shared.adapters.workflow_files import read_workflow_file  # noqa: PLC0415
 
     try:
-        workflows = read_workflow_file(text, FILE_PATH)
-        faults = [fault for workflow in workflows if (fault := _find_unstorable(workflow)) is not None]
-    except WorkflowFileError as error:
-        return _refuse(str(error).removeprefix(f"{FILE_PATH}: "))
+        workflows, found = read_workflow_file(text, FILE_PATH)
+        faults = [Fault(fault.line, fault.message) for fault in found]
+        faults += [fault for workflow in workflows if (fault := _find_unstorable(workflow)) is not None]
     except Exception as error:  # noqa: BLE001 - what no rule foresaw is the file's fault too, and must not stop others
         return _refuse(f"it cannot be read ({type(error).__name__}: {error}): simplify it")
-    if len(workflows) > MAX_WORKFLOWS:
-        return _refuse(f"it has {len(workflows)} workflows, at most {MAX_WORKFLOWS} can be in force: remove some")
-    return Reading(faults=tuple(faults)) if faults else Reading(tuple(workflows))
+    return Reading(faults=tuple(faults)) if faults else Reading(workflows)
 
 
 def _find_unstorable(workflow: Workflow) -> Fault | None:

@@ -79,7 +79,10 @@ class Every:
 
     def find_failure(self, document: Mapping[str, object]) -> "Finding | Findings":
         """Returns what the first part that fails sees; one must."""
-        return next(part.find_failure(document) for part in self.parts if not part.holds(document))
+        for part in self.parts[:-1]:
+            if not part.holds(document):
+                return part.find_failure(document)
+        return self.parts[-1].find_failure(document)
 
     def inspect(self, document: Mapping[str, object]) -> "Findings":
         """Returns what all parts see in the object."""
@@ -120,7 +123,10 @@ class Either:
 
     def holds(self, document: Mapping[str, object]) -> bool:
         """Tells whether the object satisfies one of the alternatives."""
-        return any(part.holds(document) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 - any() with a generator takes twice the time
+            if part.holds(document):
+                return True
+        return False
 
     def find_failure(self, document: Mapping[str, object]) -> "Findings":
         """Returns the first failure of each alternative; all must fail."""

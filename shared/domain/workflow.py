@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from shared.domain.globs import one_of
 from shared.domain.statuses import Status
-from shared.domain.trigger import Seconds, Strict, Trigger, one_of
+from shared.domain.trigger import Seconds, Strict, Trigger, Triggers
 
 # The longest that SQS delays a message.
 MAX_DEBOUNCE_SECONDS = 900
@@ -92,7 +93,7 @@ class Workflow(Strict):
 
     name: str = Field(pattern=_NAME)
     enabled: bool = True
-    on: dict[str, Trigger] = Field(min_length=1)
+    on: Triggers
     guard: Guard = Guard()
     concurrency: Concurrency | None = None
     debounce: Annotated[Seconds, Field(le=MAX_DEBOUNCE_SECONDS)] | None = None
@@ -157,7 +158,7 @@ def _explain(workflow: Workflow, event: str, action: str | None, document: Mappi
     trigger = workflow.on.get(event)
     if trigger is None:
         return False, _miss(event, tuple(workflow.on))
-    return trigger.explain(action, document)
+    return trigger.explain(event, action, document)
 
 
 @lru_cache(maxsize=4096)  # nearly every verdict is one of these few

@@ -18,6 +18,7 @@ from shared.domain.retry import DeadLetter, Defer, Fail, describe, plan_retry
 from shared.domain.statuses import Status, move
 from shared.domain.subject import resolve_subject, storable_json
 from shared.domain.task import AgentReport, ClaimedTask, Outcome, Settlement
+from shared.domain.trigger import explain_paths
 from shared.domain.workflow import AGENT_STEPS, APPROVAL_STEP, Caps, plan_course
 from shared.ports import Action, Agent, BodyStore, TaskQueue, TaskRecords, Telemetry, Templates
 from shared.usecases.route import read_body
@@ -39,6 +40,7 @@ _OUTCOMES: Mapping[Status, Outcome] = {
 }
 # Enough for a busy team, and far from what a loop would spend.
 _CAPS = Caps(per_subject=20, per_repository=200, per_day=1000)
+CHANGED_FILES = "github.changed_files"
 # How long until an agent that stands in the way is looked for again.
 BUSY_SECONDS = 15.0
 
@@ -129,6 +131,8 @@ def _act(task: ClaimedTask, deps: ExecuteDeps, started: float) -> Settlement:
     written = None
     if task.effect is None:
         document = {**_document(task, deps), "run": {"id": task.run_id, "workflow": task.workflow.name}}
+        if task.position == 0:
+            _heed_paths(task, document, deps)
         request = action.plan(_render(task, document, deps), document)
         # As it is recorded, so that a later attempt writes exactly what this one does.
         effect = Effect(deps.new_id(), uses, storable_json(request))
@@ -143,6 +147,19 @@ def _act(task: ClaimedTask, deps: ExecuteDeps, started: float) -> Settlement:
     if uses in deps.agents:
         return _wait(task, deps, written, _as_started(uses, written))
     return _finish(task, Status.SUCCEEDED, written=written, outputs={"url": written.url, **written.outputs})
+
+
+def _heed_paths(task: ClaimedTask, document: Mapping[str, Any], deps: ExecuteDeps) -> None:
+    """Looks at the changed files of a pull request, which the payload does not name, before anything is done."""
+    event = task.envelope.event
+    trigger = task.workflow.on.get(event)
+    if trigger is None or trigger.paths is None or not trigger.has_open_paths(event):
+        return
+    action = deps.actions[CHANGED_FILES]
+    changed = action.write(Effect(deps.new_id(), CHANGED_FILES, action.plan({}, document))).outputs
+    answer = explain_paths(trigger.paths, changed["paths"])
+    if not answer.matched and not changed["is_truncated"]:
+        raise Declined(answer.because)
 
 
 def _plan(task: ClaimedTask, effect: Effect, deps: ExecuteDeps) -> None:

@@ -6,6 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
+from tests.benchmarks.matching_cost import WORKFLOWS, build_workflows, choose_sample, measure_matching
 from tests.benchmarks.payloads import (
     MAX_BYTES,
     MIN_BYTES,
@@ -72,3 +73,10 @@ def test_a_function_that_raises_or_cannot_be_imported_is_told() -> None:
         function.invoke(b"{}")
     with pytest.raises(InvocationFailed, match="ImportModuleError"), LambdaFunction("no.such.handle", ENVIRONMENT):
         pass
+
+
+def test_verdicts_of_200_workflows_keep_their_budget() -> None:
+    assert len(build_workflows()) == WORKFLOWS == 200
+    assert abs(len(choose_sample().body) - 25 * 1024) < 1024
+    [figure] = measure_matching(rounds=5)
+    assert figure.holds

@@ -5,12 +5,14 @@ from typing import Any, Protocol
 
 import psycopg
 
+from shared.adapters.memory.backtest import MemoryStoredDeliveries
 from shared.adapters.memory.database import MemoryDatabase
 from shared.adapters.memory.deliveries import MemoryDeliveries
 from shared.adapters.memory.instructions import MemoryInstructions, MemorySwitches
 from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.tasks import MemoryTasks
 from shared.adapters.memory.workflows import MemoryWorkflows
+from shared.adapters.postgres.backtest import PostgresStoredDeliveries
 from shared.adapters.postgres.database import Database
 from shared.adapters.postgres.deliveries import PostgresDeliveries
 from shared.adapters.postgres.instructions import PostgresInstructions, PostgresSwitches
@@ -23,6 +25,7 @@ from shared.ports import (
     DueTasks,
     Instructions,
     Reading,
+    StoredDeliveries,
     Switches,
     TaskGraves,
     TaskRecords,
@@ -88,6 +91,10 @@ class RecordStore(Protocol):
         """What can be seen of both."""
 
     @property
+    def stored(self) -> StoredDeliveries:
+        """The deliveries that drafts are tried on."""
+
+    @property
     def instructions(self) -> Instructions:
         """What people tell about runs."""
 
@@ -120,6 +127,7 @@ class MemoryStore:
         self.catalog = MemoryWorkflows(self._database)
         self.tasks = MemoryTasks(self._database)
         self.reading = MemoryReading(self._database)
+        self.stored = MemoryStoredDeliveries(self._database)
         self.instructions = MemoryInstructions(self._database)
         self.switches = MemorySwitches(self._database)
 
@@ -167,6 +175,7 @@ class PostgresStore:
         self.catalog = PostgresWorkflows(database, self._clock)
         self.tasks = PostgresTasks(database)
         self.reading = PostgresReading(database)
+        self.stored = PostgresStoredDeliveries(database)
         self.instructions = PostgresInstructions(database)
         self.switches = PostgresSwitches(database)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 
 from shared import config
-from shared.adapters.workflow_files import read_workflow_file
+from shared.adapters.workflow_files import read_sound_file
 from shared.domain.statuses import MOVES
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def test_the_readme_s_workflow_is_one() -> None:
     example = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
     assert example is not None
-    assert [workflow.name for workflow in read_workflow_file(example[1], "README.md")] == ["explain-red-tests"]
+    assert [workflow.name for workflow in read_sound_file(example[1], "README.md")] == ["explain-red-tests"]
 
 
 def test_env_example_has_every_setting() -> None:

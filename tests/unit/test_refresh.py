@@ -129,7 +129,7 @@ def test_a_faulty_file_leaves_the_last_good_one_in_force_and_is_reported_once(
     row = send(orchestra, build_push())
     assert [(run.workflow.name, run.status) for run in row.runs] == [("workflow_file", Status.SUCCEEDED)]
     [effect] = orchestra.world.list_written("github.status")
-    assert effect.request["description"].startswith(f"{FILE_PATH}: workflows.greet.steps.0.use")
+    assert effect.request["description"].startswith(f"{FILE_PATH}:6: workflows.greet.steps[0].uses: ")
     for _ in range(3):
         send(orchestra, build_push())
         orchestra.clock.advance(CHECK_SECONDS)

@@ -33,7 +33,7 @@ def main() -> None:
 @port_option
 @state_option
 def start_github(port: int, state_directory: Path) -> None:
-    """Stand in for api.github.com."""
+    """Stand in for api.github.com. POST /_subjects scripts issues and pull requests."""
     base_url = f"http://{HOST}:{port}"
     serve(github.build_server(state_directory, base_url), port)
 

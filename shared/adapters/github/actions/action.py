@@ -5,12 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import httpx
 
 from shared.adapters.github.addresses import derive_web_url
 from shared.adapters.github.client import GitHubClient
-from shared.domain.action_arguments import read_arguments
+from shared.domain.action_arguments import ACTIONS, read_arguments
+from shared.domain.argument import is_absent
 from shared.domain.effect import Effect, Written
 from shared.domain.errors import Permanent
 
@@ -36,7 +38,7 @@ class GitHubAction(ABC):
 
     def plan(self, arguments: Json, document: Json) -> dict[str, Any]:
         """Returns the arguments, read. Raises Permanent."""
-        request = read_arguments(self.kind, arguments, document)
+        request = read_arguments(self.kind, arguments, self._with_pull(arguments, document))
         if not _REPOSITORY.fullmatch(request["repository"]):
             raise Permanent(f"{self.kind} wants owner/name as 'repository', not {request['repository']!r}")
         return request
@@ -48,6 +50,23 @@ class GitHubAction(ABC):
     @abstractmethod
     def write(self, effect: Effect) -> Written:
         """Writes."""
+
+    def _with_pull(self, arguments: Json, document: Json) -> Json:
+        """Returns the document with the number of the pull request that the commit is the head of, where it is needed.
+
+        GitHub names no pull request in events about commits of forks, and lists those of a commit.
+        https://docs.github.com/en/rest/commits/commits#list-pull-requests-associated-with-a-commit
+        """
+        number = ACTIONS[self.kind].find("number")
+        subject = document["subject"]
+        repository, sha = subject.get("repository"), subject.get("sha")
+        is_needed = number is not None and number.is_required and is_absent(arguments.get("number"))
+        if not is_needed or subject.get("number") is not None or not sha or not _REPOSITORY.fullmatch(repository or ""):
+            return document
+        for pull in self._items({"repository": repository}, f"commits/{quote(sha, safe='')}/pulls"):
+            if pull["head"]["sha"] == sha and pull["base"]["repo"]["full_name"].lower() == repository.lower():
+                return {**document, "subject": {**subject, "number": pull["number"]}}
+        return document
 
     def _at_head(self, request: dict[str, Any], document: Json) -> dict[str, Any]:
         """Returns the request with a ``sha``: of a pull request's head when the event names none."""
