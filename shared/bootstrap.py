@@ -125,7 +125,8 @@ def _refresh(
     def connect() -> GitHubClient:
         from shared.adapters.budgets import github_rules
         from shared.adapters.limits import Gate
-        from shared.adapters.redis import RedisCache, RedisLimiter
+        from shared.adapters.redis import RedisCache
+        from shared.adapters.redis_limits import RedisLimiter
 
         cache = RedisCache(config.redis_url)
         gate = Gate(github_rules(config.github_url), RedisLimiter(cache, config.workers), telemetry)
