@@ -82,6 +82,7 @@ class ApplicationStack(Stack):
             SETTINGS_SECRET_ID=data.credentials_secret_arn,
             GITHUB_API_URL=stage.github_api_url,
             CODEGEN_API_URL=stage.codegen_api_url,
+            WORKERS=str(stage.concurrency.execute),
         )
         configure("api", TASKS_QUEUE_URL=tasks, SETTINGS_SECRET_ID=data.api_secret_arn)
         for name in ("execute", "api"):

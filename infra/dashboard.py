@@ -10,7 +10,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.functions import SHAPES
-from infra.metrics import Metrics
+from infra.metrics import UPSTREAMS, Metrics
 from infra.queries import QUERIES
 from infra.queues import Queues
 from infra.stages import Stage
@@ -140,6 +140,15 @@ def _what_fails(metrics: Metrics, groups: Sequence[logs.ILogGroup]) -> list[clou
             "Halted: the database or an upstream is away",
             metrics.counted("route", "route_halts"),
             metrics.counted("execute", "execute_halts"),
+        ),
+        _graph("Told to wait, by upstream", *(metrics.counted("execute", f"{name}_limited") for name in UPSTREAMS)),
+        _graph(
+            "Circuit open, by upstream",
+            *(metrics.counted("execute", f"{name}_circuit_open", "Maximum") for name in UPSTREAMS),
+        ),
+        _graph(
+            "GitHub budget left, of 1",
+            metrics.counted("execute", "github_budget_remaining_ratio", "Minimum"),
         ),
         _question("attempts, by step", groups),
         _question("gave up, and why", groups),

@@ -40,10 +40,18 @@ _AGENT_OUTPUTS = (
     Output("pull_requests", "Addresses of the pull requests it opened, a list."),
 )
 _AGENT_ONCE = "The effect's id travels in the agent run's metadata, and is looked for before a second start."
-_DISPATCH_ONCE = "GitHub has no look-up for it: an unknown outcome ends the run as dead, for a person to decide."
+_STARTED_SINCE = (
+    "The workflow's dispatched runs are looked through before a second start; where several may be the one, the run "
+    "ends as dead, for a person to decide."
+)
+_DISPATCH_ONCE = f"{_STARTED_SINCE} An event has no look-up: so does its unknown outcome."
 _ABOUT_RUNS = (
     Argument("subject", "The subject, `owner/name#12`. Default: the event's."),
     Argument("run_id", "One run. Default: the subject's runs."),
+)
+_CARRIED_OUT = (
+    Output("run_ids", "The runs, a list."),
+    Output("count", "How many."),
 )
 _CONTROL_ONCE = "It changes our own records only, in one transaction."
 
@@ -233,7 +241,8 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             Argument("agent_run_id", "The run: `{{ steps.<id>.agent_run_id }}`.", "number", is_required=True),
             Argument("prompt", "What it is to do now.", is_required=True),
         ),
-        "The run's state is read before a second prompt.",
+        "How the run stands is noted before: a run that stands otherwise afterwards was resumed; of one that stands as "
+        "before nobody knows, and our run ends as dead, for a person to decide.",
         _AGENT_OUTPUTS,
     ),
     "actions.run": ActionDeclaration(
@@ -244,15 +253,18 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             Argument("inputs", "At most 25 texts.", "object"),
             _REPOSITORY,
         ),
-        "The effect's id is part of the run's name, and is looked for before a second start.",
+        _STARTED_SINCE,
         _AGENT_OUTPUTS,
     ),
     "approval.wait": ActionDeclaration(
-        "Waits until a person approves.",
+        "Waits until somebody with write access approves: by `/approve`, a button or the API.",
         (
             Argument("message", "What is to be approved."),
             Argument(
-                "ask", "Where the question is put. Default: `check_run`.", choices=("check_run", "comment", "none")
+                "ask",
+                "Where the question is put. Default: `comment` on an issue or pull request, otherwise `none`. "
+                "`check_run` shows a button, and needs a GitHub App.",
+                choices=("comment", "check_run", "none"),
             ),
         ),
         "The question is an effect like any other, and is looked for before it is put again.",
@@ -273,10 +285,19 @@ ACTIONS: Mapping[str, ActionDeclaration] = {
             Output("body", "The answer's JSON, or its text; null when it is longer than 64 KB."),
         ),
     ),
-    "orchestrator.retry": ActionDeclaration("Runs what failed again.", _ABOUT_RUNS, _CONTROL_ONCE),
-    "orchestrator.cancel": ActionDeclaration("Cancels what is running or waiting.", _ABOUT_RUNS, _CONTROL_ONCE),
-    "orchestrator.approve": ActionDeclaration("Approves what waits for it.", _ABOUT_RUNS, _CONTROL_ONCE),
-    "orchestrator.explain": ActionDeclaration("Tells why runs ran or did not.", _ABOUT_RUNS, "It only reads."),
+    "orchestrator.retry": ActionDeclaration(
+        "Runs once more what failed, died or was cancelled.", _ABOUT_RUNS, _CONTROL_ONCE, _CARRIED_OUT
+    ),
+    "orchestrator.cancel": ActionDeclaration(
+        "Cancels what is unfinished, and the agents that work for it.", _ABOUT_RUNS, _CONTROL_ONCE, _CARRIED_OUT
+    ),
+    "orchestrator.approve": ActionDeclaration("Approves what waits for it.", _ABOUT_RUNS, _CONTROL_ONCE, _CARRIED_OUT),
+    "orchestrator.explain": ActionDeclaration(
+        "Tells why runs ran or did not.",
+        _ABOUT_RUNS,
+        "It only reads.",
+        (Output("text", "What became of the latest deliveries, GitHub Markdown."),),
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.domain.command import read_command
 from shared.domain.envelope import Envelope, inflate
+from shared.domain.moment import Moment, read_moment
 from shared.domain.payload import parse_payload, read_json
 from shared.domain.subject import Subject, derive_subject, storable
 
@@ -28,6 +29,11 @@ class Delivery:
     subject: Subject
     action: str | None
     sender: str | None
+
+    @property
+    def moment(self) -> Moment | None:
+        """The moment of its subject that it tells of, or None."""
+        return read_moment(self.envelope.event, self.payload, self.subject.sha)
 
     @property
     def document(self) -> dict[str, Any]:

@@ -26,6 +26,11 @@ class Fault:
     suggestion: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}: " + (f"{self.path}: " if self.path else "")
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+    @property
+    def message(self) -> str:
+        """What is wrong and what was probably meant, without the place in the file."""
+        path = f"{self.path}: " if self.path else ""
         hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
-        return f"{place}expected {self.expected}, found {self.found}{hint}"
+        return f"{path}expected {self.expected}, found {self.found}{hint}"

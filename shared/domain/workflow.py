@@ -16,8 +16,10 @@ from shared.domain.trigger import Seconds, Strict, Trigger, Triggers
 MAX_DEBOUNCE_SECONDS = 900
 
 _NAME = r"^[a-z][a-z0-9_-]{0,63}$"
-# An agent's name begins with neither: it is followed after it was started.
-APPROVAL = "approval.wait"
+# The steps that start an agent, which costs money and may push: guards and caps are about these.
+AGENT_STEPS = frozenset({"codegen.run", "codegen.resume", "actions.run"})
+APPROVAL_STEP = "approval.wait"
+INSTRUCTION_PREFIX = "orchestrator."
 
 
 class Retry(Strict):
@@ -105,6 +107,21 @@ class Workflow(Strict):
         return self
 
     @cached_property
+    def starts_agents(self) -> bool:
+        """Whether a step starts an agent."""
+        return any(step.uses in AGENT_STEPS for step in self.steps)
+
+    @cached_property
+    def needs_trust(self) -> bool:
+        """Whether a step starts an agent, or tells the orchestrator what to do, before anybody was asked."""
+        for step in self.steps:
+            if step.uses == APPROVAL_STEP:
+                return False
+            if step.uses in AGENT_STEPS or step.uses.startswith(INSTRUCTION_PREFIX):
+                return True
+        return False
+
+    @cached_property
     def definition(self) -> dict[str, Any]:
         """The workflow as JSON, without what is absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -163,6 +180,9 @@ def plan_course(workflow: Workflow, outcomes: Mapping[int, Status]) -> Course:
         workflow: the version the run started with.
         outcomes: the final status of each task so far, by position; steps that were passed over are absent.
     """
+    for status in outcomes.values():
+        if status in {Status.CANCELLED, Status.SUPERSEDED}:
+            return Course(None, status)
     has_failed = any(status.is_failure for status in outcomes.values())
     for position in range(max(outcomes, default=-1) + 1, len(workflow.steps)):
         when = workflow.steps[position].when
@@ -173,4 +193,4 @@ def plan_course(workflow: Workflow, outcomes: Mapping[int, Status]) -> Course:
     return Course(None, Status.FAILED if has_failed else Status.SUCCEEDED)
 
 
-__all__ = ["Concurrency", "Course", "Guard", "Step", "Trigger", "Verdict", "Workflow", "judge", "plan_course"]
+__all__ = ["Caps", "Concurrency", "Course", "Guard", "Step", "Trigger", "Verdict", "Workflow", "judge", "plan_course"]

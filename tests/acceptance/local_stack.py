@@ -18,7 +18,7 @@ import boto3  # type: ignore[import-untyped]  # it ships no types
 import httpx
 import psutil
 
-from shared.adapters.codegen import MARK
+from shared.adapters.codegen.answers import MARK
 from shared.domain.payload import TYPE_JSON
 from shared.domain.statuses import Status
 from shared.local.endpoints import Endpoint, read_endpoints
@@ -242,6 +242,11 @@ class LocalStack:
     def clear_faults(self, name: str) -> None:
         """Has a sandbox server behave again."""
         httpx.delete(f"{self.address(name)}/_faults", trust_env=False).raise_for_status()
+
+    def put_file(self, repository: str, path: str, text: str) -> None:
+        """Puts a file onto the default branch of a repository at the sandbox GitHub."""
+        url = f"{self.address('github')}/_contents/{repository}/{path}"
+        httpx.put(url, content=text.encode(), trust_env=False).raise_for_status()
 
     def read_logs(self) -> str:
         """Returns everything that every program has logged."""

@@ -12,6 +12,7 @@ from shared.adapters.postgres import backtest as postgres_backtest
 from shared.cli.__main__ import main
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Transient
+from shared.domain.run import PlannedRun
 from shared.domain.workflow import judge
 from shared.usecases.backtest import Difference, backtest
 from tests.support.factories import RECEIVED_AT, build_delivery, build_envelope, build_payload, build_workflow
@@ -25,7 +26,7 @@ DRAFT = build_workflow(on={"pull_request": {"actions": ["opened", "reopened"]}})
 
 def record(store: RecordStore, delivery: Delivery) -> str:
     verdict = judge(IN_FORCE, delivery.envelope.event, delivery.action, delivery.document)
-    store.deliveries.record_delivery(delivery, [verdict], [IN_FORCE] if verdict.matched else [])
+    store.deliveries.record_delivery(delivery, [verdict], [PlannedRun(IN_FORCE)] if verdict.matched else [])
     return delivery.envelope.delivery_id
 
 

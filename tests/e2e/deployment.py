@@ -6,12 +6,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
-import redis
 
 from tests.acceptance.local_stack import LocalStack
 from tests.e2e.assets import package_code

@@ -34,18 +34,18 @@ Created = tuple[str, Properties]
 
 def extend_resource_types() -> None:
     """Adds the stubs, the image of the NAT instance, and a database that can be reached."""
-    handlers = provisioners._RESOURCE_HANDLERS  # noqa: SLF001 - no public way; the version is pinned
+    handlers = provisioners._RESOURCE_HANDLERS
     stub = {"create": _create_stub, "update": _update_stub, "delete": _delete_stub}
     handlers |= dict.fromkeys(STUBBED, stub)
 
-    ssm._PUBLIC_AMI_PARAMETERS[IMAGE_PARAMETER] = "ami-0123456789abcdef0"  # noqa: SLF001 - as above
+    ssm._PUBLIC_AMI_PARAMETERS[IMAGE_PARAMETER] = "ami-0123456789abcdef0"
 
     database = handlers[DATABASE]
 
     def create_database(logical_id: str, properties: Properties, stack: str) -> Created:
         physical_id, attributes = database["create"](logical_id, properties, stack)
         here = {"Address": "127.0.0.1", "Port": int(os.environ["DATABASE_PORT"])}
-        rds._instances[physical_id]["Endpoint"] |= here  # noqa: SLF001 - as above
+        rds._instances[physical_id]["Endpoint"] |= here
         return physical_id, {**attributes, "Endpoint.Address": here["Address"], "Endpoint.Port": str(here["Port"])}
 
     handlers[DATABASE] = {**database, "create": create_database}
@@ -68,7 +68,7 @@ def main() -> None:
     """Serves until it is stopped."""
     extend_resource_types()
     # With TLS it would also take port 443, where it may.
-    app._port_is_bindable = lambda *_: False  # noqa: SLF001 - as above
+    app._port_is_bindable = lambda *_: False
     app.main()
 
 

@@ -50,7 +50,7 @@ def test_all_faults_are_found_together_and_templates_are_left_to_the_run() -> No
 
 
 def test_values_become_what_their_kind_says() -> None:
-    given = {"labels": " bug, needs review,bug,", "number": " 12 ", "repository": ""}
+    given: dict[str, Any] = {"labels": " bug, needs review,bug,", "number": " 12 ", "repository": ""}
     assert read_arguments("github.label", given, DOCUMENT) == {
         "labels": ["bug", "needs review"],
         "number": 12,
@@ -66,8 +66,8 @@ def test_the_subject_fills_in_only_what_it_has() -> None:
         "state": "success",
         "repository": "acme/widgets",
     }
-    with pytest.raises(Permanent, match="github.comment needs 'number': the subject acme/widgets has none, so give it"):
-        subject = {"key": "acme/widgets", "repository": "acme/widgets", "number": None}
+    subject = {"key": "acme/widgets", "repository": "acme/widgets", "number": None}
+    with pytest.raises(Permanent, match="needs 'number': the subject acme/widgets has none, so give it"):
         read_arguments("github.comment", {"body": "Hi"}, {"subject": subject})
 
 

@@ -152,7 +152,9 @@ def test_verdict(on: dict[str, Any], event: str, payload: dict[str, Any], matche
         (["success", "failure", "always"], {0: F, 1: S}, Course(2, Status.RUNNING)),
         (["success", "failure", "success"], {0: F, 1: S}, Course(None, F)),
         (["always", "always"], {0: F, 1: S}, Course(None, F)),
-        (["success", "success"], {0: C}, Course(1, Status.RUNNING)),
+        (["success", "success"], {0: C}, Course(None, C)),
+        (["success", "always"], {0: C}, Course(None, C)),
+        (["success", "failure"], {0: S, 1: Status.SUPERSEDED}, Course(None, Status.SUPERSEDED)),
     ],
 )
 def test_course(whens: list[str], outcomes: dict[int, Status], course: Course) -> None:

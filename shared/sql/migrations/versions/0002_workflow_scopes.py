@@ -11,10 +11,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Creates the tables."""
+    """Creates the tables and the index."""
     op.execute(Path(__file__).with_suffix(".sql").read_text("utf-8"))
 
 
 def downgrade() -> None:
     """Drops them."""
+    op.execute("drop index workflow_versions_by_name")
     op.execute("drop table workflow_files, workflow_overrides")

@@ -8,12 +8,17 @@ create table workflow_overrides (
     primary key (scope, name)
 );
 
--- The workflow file of each repository that was looked at: what GitHub said last, and what is wrong with it.
+-- The workflow file of each repository that was looked at, as it was settled last.
 create table workflow_files (
     repository text primary key,
     etag text,
-    -- The file's blob as it was read last, good or faulty; null: there is none.
+    -- The file's blob, good or faulty; null: there is none.
     sha text,
-    fault text,
-    checked_at timestamptz not null
+    -- What is wrong with it, [{line, message}]; while there is anything, the version before stays in force.
+    faults jsonb not null default '[]',
+    settled_at timestamptz,
+    -- Not to be looked at before, unless a push touches it. Whoever moves this on is the one who looks.
+    next_check_at timestamptz not null
 );
+
+create index workflow_versions_by_name on workflow_versions (name, created_at desc);
