@@ -25,12 +25,12 @@ class Fault:
     found: str
     suggestion: str = ""
 
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
-
     @property
     def message(self) -> str:
-        """What is wrong and what was probably meant, without the place in the file."""
-        path = f"{self.path}: " if self.path else ""
+        """The fault in a sentence, without the place in the file."""
+        where = f"{self.path}: " if self.path else ""
         hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
-        return f"{path}expected {self.expected}, found {self.found}{hint}"
+        return f"{where}expected {self.expected}, found {self.found}{hint}"
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"

@@ -92,11 +92,10 @@ class Pattern:
 
     def explain(self, document: Mapping[str, object]) -> Answer:
         """Tells whether a document from ``json.loads`` matches and, if not, which clause failed first."""
-        for part in self._clauses.parts:
-            if not part.holds(document):
-                because = describe_failure(part.find_failure(document))
-                return Answer(matched=False, because=cut_text(because, _BECAUSE_CHARACTERS))
-        return self._success
+        failure = self._clauses.find_failure(document)
+        if failure is None:
+            return self._success
+        return Answer(matched=False, because=cut_text(describe_failure(failure), _BECAUSE_CHARACTERS))
 
     def clauses(self, document: Mapping[str, object]) -> list[Clause]:
         """Returns every leaf held against the document, in the pattern's order.
