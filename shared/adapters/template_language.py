@@ -15,7 +15,7 @@ from functools import wraps
 from itertools import islice
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateRuntimeError, nodes, pass_context, pass_environment
+from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined, nodes, pass_context, pass_environment
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -110,8 +110,8 @@ def _bound(value: Any) -> Any:  # noqa: ANN401 - a template's value is anything
 
 def to_text(value: Any) -> str:  # noqa: ANN401 - a template's value is anything
     """Returns a value as templates write it: texts and numbers as they are, the rest as JSON."""
-    if isinstance(value, StrictUndefined):
-        return str(value)  # raises
+    if isinstance(value, Undefined):
+        return str(value)  # raises, but for an `if` without `else`, which is empty
     if isinstance(value, str):
         return value
     if isinstance(value, float | int) and not isinstance(value, bool):
