@@ -18,7 +18,10 @@ from infra.stages import Stage
 FULL, HALF, THIRD = 24, 12, 8
 HEIGHT = 6
 
-ATTEMPTS = ("attempts_succeeded", "attempts_retried", "attempts_deferred", "attempts_dead")
+ATTEMPTS = (
+    *("attempts_succeeded", "attempts_retried", "attempts_deferred"),
+    *("attempts_declined", "attempts_failed", "attempts_dead"),
+)
 TASK_ENDS = ("tasks_succeeded", "tasks_failed", "tasks_cancelled", "tasks_superseded", "tasks_dead")
 RUN_ENDS = ("runs_succeeded", "runs_failed", "runs_cancelled", "runs_superseded", "runs_dead")
 
@@ -109,6 +112,8 @@ def _is_it_keeping_up(metrics: Metrics, queues: Queues) -> list[cloudwatch.IWidg
             metrics.counted("route", "routed"),
             metrics.counted("route", "duplicates"),
             metrics.counted("route", "runs_started"),
+            metrics.counted("route", "workflow_files_refused"),
+            metrics.counted("route", "workflow_files_unread"),
         ),
         _graph(
             "Reconcile",

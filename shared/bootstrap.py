@@ -125,7 +125,8 @@ def _refresh(
     def connect() -> GitHubClient:
         from shared.adapters.budgets import github_rules
         from shared.adapters.limits import Gate
-        from shared.adapters.redis import RedisCache, RedisLimiter
+        from shared.adapters.redis import RedisCache
+        from shared.adapters.redis_limits import RedisLimiter
 
         cache = RedisCache(config.redis_url)
         gate = Gate(github_rules(config.github_url), RedisLimiter(cache, config.workers), telemetry)
@@ -165,7 +166,8 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     from shared.adapters.postgres.instructions import PostgresInstructions
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
-    from shared.adapters.redis import RedisCache, RedisLimiter
+    from shared.adapters.redis import RedisCache
+    from shared.adapters.redis_limits import RedisLimiter
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
     from shared.domain.workflow import Caps

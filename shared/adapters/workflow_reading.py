@@ -6,8 +6,7 @@ from shared.domain.subject import storable
 from shared.domain.workflow import Workflow
 from shared.domain.workflow_file import FILE_PATH, Fault, Reading
 
-# Reading so much takes two seconds at the worst; a file of 50 workflows has a fifth of it.
-MAX_FILE_CHARACTERS = 128 * 1024
+# Beyond this a database writes numbers otherwise than we do.
 MAX_FLOAT = 1e16
 
 
@@ -17,27 +16,31 @@ def read_text(text: str | None) -> Reading:
     Args:
         text: None when the file is no UTF-8 text of a readable size.
     """
-    if text is None or len(text) > MAX_FILE_CHARACTERS:
-        return _refuse(f"it must be a text file in UTF-8 of at most {MAX_FILE_CHARACTERS} characters: make it one")
+    if text is None:
+        return _refuse("expected a text file in UTF-8, found something else")
     # Most workers never read a file: 30 ms of cold start that they need not pay.
     from shared.adapters.workflow_files import read_workflow_file  # noqa: PLC0415
 
     try:
         workflows, found = read_workflow_file(text, FILE_PATH)
         faults = [Fault(fault.line, fault.message) for fault in found]
-        faults += [fault for workflow in workflows if (fault := _find_unstorable(workflow)) is not None]
+        faults += [fault for workflow in workflows if (fault := _find_unstorable(workflow, text)) is not None]
     except Exception as error:  # noqa: BLE001 - what no rule foresaw is the file's fault too, and must not stop others
         return _refuse(f"it cannot be read ({type(error).__name__}: {error}): simplify it")
+    # In force as a whole or not at all: half of a file is something that nobody has written.
     return Reading(faults=tuple(faults)) if faults else Reading(workflows)
 
 
-def _find_unstorable(workflow: Workflow) -> Fault | None:
+def _find_unstorable(workflow: Workflow, text: str) -> Fault | None:
     """Looks for what jsonb would refuse, or give back as something else, under another hash."""
+    from shared.adapters.yaml_source import YamlSource  # noqa: PLC0415 - the YAML library, likewise
+
     value = next(_list_unstorable(workflow.model_dump(exclude_defaults=True)), None)
     if value is None:
         return None
     mend = "write it as a text" if isinstance(value, (int, float)) else "remove the NUL or half surrogate pair"
-    return Fault(None, f"workflows.{workflow.name}: the value {value!r} cannot be kept: {mend}")
+    line, _ = YamlSource(text, FILE_PATH).locate(("workflows", workflow.name), key=True)
+    return Fault(line, f"workflows.{workflow.name}: the value {value!r} cannot be kept: {mend}")
 
 
 def _list_unstorable(value: object) -> Iterator[object]:
@@ -60,4 +63,4 @@ def _list_unstorable(value: object) -> Iterator[object]:
 
 
 def _refuse(message: str) -> Reading:
-    return Reading(faults=(Fault(None, message),))
+    return Reading(faults=(Fault(1, message),))

@@ -24,9 +24,9 @@ _MAX_LISTED_COMMITS = 2048
 
 
 class Fault(NamedTuple):
-    """What is wrong in a file: ``line`` counts from 1 (None: nowhere in particular), ``message`` has the mend."""
+    """What is wrong in a file: ``line`` counts from 1, ``message`` has the mend."""
 
-    line: int | None
+    line: int
     message: str
 
 
@@ -96,8 +96,7 @@ def _touches(commit: object) -> bool:
 
 def describe_fault(fault: Fault) -> str:
     """Returns the fault as ``file:line: what is wrong and how to mend it``."""
-    place = FILE_PATH if fault.line is None else f"{FILE_PATH}:{fault.line}"
-    return f"{place}: {fault.message}"
+    return f"{FILE_PATH}:{fault.line}: {fault.message}"
 
 
 def build_report(
@@ -116,8 +115,7 @@ def build_report(
     arguments = _describe_check(faults) if has_checks else _describe_status(faults)
     arguments |= {"repository": repository, "sha": commit}
     if url is not None:
-        line = faults[0].line if faults else None
-        arguments["details_url" if has_checks else "target_url"] = url if line is None else f"{url}#L{line}"
+        arguments["details_url" if has_checks else "target_url"] = f"{url}#L{faults[0].line}" if faults else url
     step = {"uses": uses, "with": {name: _literal(text) for name, text in arguments.items()}}
     return Workflow.model_validate({"name": REPORT_NAME, "on": {"push": {}}, "steps": [step]})
 
@@ -126,7 +124,7 @@ def _describe_check(faults: Sequence[Fault]) -> dict[str, str]:
     if not faults:
         title = "The workflow file has no fault"
         return {"name": "Workflow file", "conclusion": "success", "title": title, "summary": f"{title} any more."}
-    lines = [f"- `{FILE_PATH}`{_line(fault)}: {fault.message}" for fault in faults[:MAX_REPORTED]]
+    lines = [f"- `{FILE_PATH}`, line {fault.line}: {fault.message}" for fault in faults[:MAX_REPORTED]]
     if len(faults) > MAX_REPORTED:
         lines.append(f"- and {len(faults) - MAX_REPORTED} more")
     return {
@@ -141,14 +139,16 @@ def _describe_status(faults: Sequence[Fault]) -> dict[str, str]:
     if not faults:
         return {"state": "success", "context": STATUS_CONTEXT, "description": "The workflow file has no fault"}
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    text = " ".join(describe_fault(faults[0]).split())
-    room = MAX_DESCRIPTION_CHARACTERS - len(more)
-    description = (text if len(text) <= room else text[: room - 1] + "\u2026") + more
-    return {"state": "error", "context": STATUS_CONTEXT, "description": description}
+    text = _shorten(" ".join(describe_fault(faults[0]).split()), MAX_DESCRIPTION_CHARACTERS - len(more))
+    return {"state": "error", "context": STATUS_CONTEXT, "description": text + more}
 
 
-def _line(fault: Fault) -> str:
-    return "" if fault.line is None else f", line {fault.line}"
+def _shorten(text: str, room: int) -> str:
+    """Cuts the middle: the place stands first, and the mend last."""
+    if len(text) <= room:
+        return text
+    tail = room // 3
+    return f"{text[: room - tail - 1]}\u2026{text[-tail:]}"
 
 
 def _count(faults: Sequence[Fault]) -> str:

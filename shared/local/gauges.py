@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 from psycopg.rows import dict_row
 
 from shared.adapters.aws import AwsService
-from shared.adapters.redis import RedisCache, read_circuit, read_least_quota
+from shared.adapters.redis import RedisCache
+from shared.adapters.redis_limits import read_circuit, read_least_quota
 from shared.config import AwsConfig, setting
 from shared.domain.statuses import Status
 from shared.observability import write_outcome

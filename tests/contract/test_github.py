@@ -310,3 +310,14 @@ def test_an_app_that_is_not_installed_is_told_so(server: SandboxServer, app: Aut
     server.add_faults({"path": "/installation$", "status": status})
     with pytest.raises(Permanent, match=f"github answered {status} .*: is the App installed there"):
         app.token("acme/widgets")
+
+
+def test_a_suspended_installation_mints_nothing_and_is_not_asked_again(
+    server: SandboxServer, client: httpx.Client, app: AppAuthorization
+) -> None:
+    suspended = {"message": "This installation has been suspended", "documentation_url": "", "status": "403"}
+    server.add_faults({"path": "/access_tokens$", "status": 403, "body": suspended})
+    with pytest.raises(Permanent, match="This installation has been suspended: is the App installed there"):
+        Comment(GitHubClient(client, app)).write(EFFECT)
+    assert len(server.list_received()) == 2
+    assert read_bodies(server) == []

@@ -21,7 +21,8 @@ from shared.adapters.limits import (
     Standing,
 )
 from shared.adapters.own_limits import OwnLimiter
-from shared.adapters.redis import RedisCache, RedisLimiter, read_circuit, read_least_quota
+from shared.adapters.redis import RedisCache
+from shared.adapters.redis_limits import RedisLimiter, read_circuit, read_least_quota
 from shared.local.free_ports import HOST, choose_port
 from tests.support.clock import ManualClock
 

@@ -28,7 +28,7 @@ from tests.support.record_stores import EMPTY, RecordStore
 REPOSITORY, OTHER = "acme/widgets", "acme/gadgets"
 UNKNOWN = FileState()
 FIRST = FileState('W/"1"', "blob-1")
-FAULTY = FileState('W/"2"', "blob-2", (Fault(12, 'a key "x" \x00'), Fault(None, "no steps")))
+FAULTY = FileState('W/"2"', "blob-2", (Fault(12, 'a key "x" \x00'), Fault(13, "no steps")))
 
 
 def build(name: str, body: str) -> Workflow:
@@ -150,7 +150,7 @@ def test_what_was_settled_is_known_at_the_next_check(store: RecordStore) -> None
     kept = store.another_catalog().claim_check(REPOSITORY, at_once=True)
     assert kept is not None
     assert (kept.etag, kept.sha) == (FAULTY.etag, FAULTY.sha)
-    assert [fault.line for fault in kept.faults] == [12, None]
+    assert [fault.line for fault in kept.faults] == [12, 13]
     assert list_runs(store, delivery) == []
 
 

@@ -14,7 +14,8 @@ from shared.adapters.memory.database import MemoryDatabase
 from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.workflows import MemoryWorkflows
 from shared.adapters.powertools import PowertoolsTelemetry
-from shared.adapters.workflow_reading import MAX_FILE_CHARACTERS, read_text
+from shared.adapters.workflow_reading import read_text
+from shared.adapters.yaml_source import MAX_BYTES
 from shared.bootstrap import ApiDeps
 from shared.config import ApiConfig, read_config
 from shared.domain.workflow_file import Fault, FileState
@@ -126,7 +127,7 @@ def test_an_organisation_s_workflows_come_and_go(client: httpx.Client) -> None:
         b"\xff\xfe",
         b"version: 1\nworkflows: {}\n",
         f"{FILE}  part: {{on: {{issues: {{}}}}, steps: []}}\n".encode(),
-        b"#" * (MAX_FILE_CHARACTERS + 1),
+        b"#" * (MAX_BYTES + 1),
     ],
 )
 def test_a_faulty_file_changes_nothing_and_is_answered_with_its_faults(client: httpx.Client, body: bytes) -> None:

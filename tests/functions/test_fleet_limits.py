@@ -49,7 +49,7 @@ LIMITS = {
     "retry_after": 2,
 }
 # Somebody else spends of the same account: after so many comments of ours, one limit after the other is met.
-OTHERS = {400: {"content": 20}, 425: {"points": POINTS_AMOUNT}, 450: {"primary": PRIMARY_AMOUNT}}
+OTHERS = {400: {"content": 60}, 425: {"points": POINTS_AMOUNT}, 450: {"primary": PRIMARY_AMOUNT}}
 # What was under way when a Retry-After was given has arrived after so long.
 UNDER_WAY_SECONDS = 1.0
 # A deadline ends a test that hangs; nothing is measured by it.

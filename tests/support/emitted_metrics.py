@@ -4,8 +4,10 @@ import ast
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from shared.domain.statuses import Status
+from shared.domain.task import Outcome
 from shared.local.gauges import UPSTREAMS
 
 ROOT = Path(__file__).parents[2]
@@ -13,7 +15,7 @@ FOLDERS = ("functions", "shared/usecases")
 GATE = ROOT / "shared/adapters/limits.py"
 # What the one placeholder of a name built by an f-string may stand for, by its expression.
 VALUES = {
-    "settlement.outcome": ("succeeded", "retried", "deferred", "dead"),
+    "settlement.outcome": get_args(Outcome),
     "settlement.status.value": tuple(Status),
     "settlement.course.status.value": tuple(Status),
     "upstream": UPSTREAMS,

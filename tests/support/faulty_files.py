@@ -1,6 +1,6 @@
 """Workflow files that cannot be used, one for each kind of fault."""
 
-from shared.adapters.workflow_reading import MAX_FILE_CHARACTERS
+from shared.adapters.yaml_source import MAX_BYTES
 
 HEAD = "version: 1\nworkflows:\n  greet:\n"
 GOOD = HEAD + "    on: {issues: {}}\n    steps: [{uses: github.comment, with: {body: Hi}}]\n"
@@ -44,15 +44,15 @@ FAULTS = {
     "a debounce that is too long": GOOD + "    debounce: 2h\n",
     "a NUL": GOOD.replace("body: Hi", 'body: "a\\0b"'),
     "half a surrogate pair": GOOD.replace("body: Hi", 'body: "\\ud800"'),
-    "a number the database writes otherwise": GOOD.replace("body: Hi", "body: Hi, size: 1.0e+30"),
-    "a minus zero": GOOD.replace("body: Hi", "body: Hi, size: -0.0"),
-    "no number": GOOD.replace("body: Hi", "body: Hi, size: .nan"),
-    "an endless number": GOOD.replace("body: Hi", "body: Hi, size: .inf"),
-    "a whole number without end": GOOD.replace("body: Hi", "body: Hi, size: " + "9" * 30),
-    "a number nobody reads": GOOD.replace("body: Hi", "body: Hi, size: " + "9" * 5000),
+    "a number the database writes otherwise": GOOD.replace("issues: {}", "issues: {match: {a: [1.0e+30]}}"),
+    "a minus zero": GOOD.replace("issues: {}", "issues: {match: {a: [-0.0]}}"),
+    "no number": GOOD.replace("issues: {}", "issues: {match: {a: [.nan]}}"),
+    "an endless number": GOOD.replace("issues: {}", "issues: {match: {a: [.inf]}}"),
+    "a whole number without end": GOOD.replace("issues: {}", "issues: {match: {a: [" + "9" * 30 + "]}}"),
+    "a number nobody reads": GOOD.replace("issues: {}", "issues: {match: {a: [" + "9" * 5000 + "]}}"),
     "deep brackets": "version: 1\nworkflows: " + "[" * 5000,
     "a control character": GOOD.replace("Hi", "\x07"),
     "too many workflows": "version: 1\nworkflows:\n"
     + "".join(f"  greet-{number}: {{on: {{issues: {{}}}}, steps: [{{uses: a}}]}}\n" for number in range(201)),
-    "too long": GOOD + "#" * MAX_FILE_CHARACTERS,
+    "too long": GOOD + "#" * MAX_BYTES,
 }

@@ -12,7 +12,8 @@ from shared.adapters.github.authorization import TokenAuthorization
 from shared.adapters.github.client import GitHubClient
 from shared.adapters.http import open_client
 from shared.adapters.limits import Budget, Gate
-from shared.adapters.redis import RedisCache, RedisLimiter
+from shared.adapters.redis import RedisCache
+from shared.adapters.redis_limits import RedisLimiter
 from shared.domain.batch import Message, process_in_order, read_messages
 from shared.local.event_source import EventSource
 from shared.local.workers import run_workers, watch_signals

@@ -48,7 +48,7 @@ def run(*arguments: str) -> Result:
 def test_check_tells_every_fault_of_every_file() -> None:
     done = run("check", "mine.yml", DEFAULTS)
     assert done.exit_code == 1
-    assert done.stdout == (f"{FAULT}\nmine.yml: 1 sound workflow, 1 fault\n{DEFAULTS}: 5 sound workflows, 0 faults\n")
+    assert done.stdout == (f"{FAULT}\nmine.yml: 1 sound workflow, 1 fault\n{DEFAULTS}: 9 sound workflows, 0 faults\n")
     assert run("check", DEFAULTS).exit_code == 0
 
 
@@ -101,7 +101,7 @@ def test_simulate_as_json() -> None:
         "matched": True,
         "alternatives": [],
     }
-    assert verdicts["slash_commands"] == {
+    assert verdicts["slash_codegen"] == {
         "matched": False,
         "because": 'event is "push", wants "issue_comment"',
         "clauses": [

@@ -1,5 +1,6 @@
 """Refresh: files come into force with the delivery that finds them, and what is faulty stops nothing."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -129,7 +130,7 @@ def test_a_faulty_file_leaves_the_last_good_one_in_force_and_is_reported_once(
     row = send(orchestra, build_push())
     assert [(run.workflow.name, run.status) for run in row.runs] == [("workflow_file", Status.SUCCEEDED)]
     [effect] = orchestra.world.list_written("github.status")
-    assert effect.request["description"].startswith(f"{FILE_PATH}:6: workflows.greet.steps[0].uses: ")
+    assert effect.request["description"].startswith(f"{FILE_PATH}:6: workflows.greet.steps[0]")
     for _ in range(3):
         send(orchestra, build_push())
         orchestra.clock.advance(CHECK_SECONDS)
@@ -145,6 +146,9 @@ def test_no_fault_stops_the_others(orchestra: Orchestra, source: MemoryWorkflowS
     send(orchestra, build_push())
     send(orchestra, build_push())
     assert list_reports(orchestra) == [("error", SHA)]
+    [effect] = orchestra.world.list_written("github.status")
+    assert re.match(rf"{re.escape(FILE_PATH)}:\d+: .+", effect.request["description"])
+    assert re.search(r"#L\d+$", effect.request["target_url"])
     assert comment(orchestra) == "The repository's"
     assert comment(orchestra, "acme/gadgets") == "The better one"
     source.texts[REPOSITORY] = BETTER

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.templates import JinjaTemplates
+from shared.domain.action_arguments import read_arguments
 from shared.domain.delivery import Delivery
 from shared.domain.workflow_file import (
     FILE_PATH,
@@ -93,11 +94,12 @@ def test_a_status_names_file_line_and_mend_and_leads_there() -> None:
 
 
 def test_a_status_is_cut_to_what_github_takes_and_tells_how_many_there_are() -> None:
-    _, arguments = read_report(Fault(None, "x" * 200), Fault(2, "y"))
+    _, arguments = read_report(Fault(1, "x" * 200 + "; did you mean steps?"), Fault(2, "y"))
     assert len(arguments["description"]) == MAX_DESCRIPTION_CHARACTERS
-    assert arguments["description"].startswith(f"{FILE_PATH}: xxx")
-    assert arguments["description"].endswith("x\u2026 (and 1 more)")
-    assert arguments["target_url"] == "https://host/file"
+    assert arguments["description"].startswith(f"{FILE_PATH}:1: xxx")
+    assert "xx\u2026xx" in arguments["description"]
+    assert arguments["description"].endswith("xx; did you mean steps? (and 1 more)")
+    assert arguments["target_url"] == "https://host/file#L1"
 
 
 def test_a_check_run_lists_every_fault() -> None:
@@ -110,7 +112,17 @@ def test_a_check_run_lists_every_fault() -> None:
     )
     assert arguments["title"] == "52 faults: the version before stays in force"
     assert f"- `{FILE_PATH}`, line 50: fault 50\n- and 2 more" in arguments["summary"]
-    assert read_report(Fault(None, "a"), has_checks=True)[1]["title"].startswith("1 fault:")
+    assert read_report(Fault(1, "a"), has_checks=True)[1]["title"].startswith("1 fault:")
+
+
+@pytest.mark.parametrize("faults", [(), (Fault(3, "no"),)])
+@pytest.mark.parametrize("has_checks", [False, True])
+def test_a_report_is_what_its_action_takes(faults: tuple[Fault, ...], *, has_checks: bool) -> None:
+    uses, arguments = read_report(*faults, has_checks=has_checks)
+    subject = {"key": "acme/gadgets#7", "repository": "acme/gadgets", "number": 7, "sha": "f" * 40}
+    taken = read_arguments(uses, arguments, {"subject": subject})
+    assert taken == arguments
+    assert (taken["repository"], taken["sha"]) == ("acme/widgets", SHA)
 
 
 @pytest.mark.parametrize(("has_checks", "word"), [(False, "state"), (True, "conclusion")])

@@ -401,5 +401,9 @@ def test_the_shipped_workflows_are_sound() -> None:
         "check_failure_analysis",
         "check_suite_failure_analysis",
         "push_analysis",
-        "slash_commands",
+        "slash_codegen",
+        "slash_retry",
+        "slash_cancel",
+        "slash_approve",
+        "slash_explain",
     }

@@ -22,9 +22,19 @@ def test_a_faulty_file_is_refused_whole(text: str) -> None:
     reading = read_text(text)
     assert reading.workflows == ()
     assert reading.faults
-    assert all(fault.message for fault in reading.faults)
+    last = text.count("\n") + 1
+    assert all(fault.message and 1 <= fault.line <= last for fault in reading.faults)
+
+
+def test_what_cannot_be_kept_is_named_with_its_line() -> None:
+    later = (
+        GOOD
+        + "  part:\n    on: {push: {match: {size: [1.0e+30]}}}\n    steps: [{uses: github.comment, with: {body: Hi}}]\n"
+    )
+    [fault] = read_text(later).faults
+    assert fault == (6, "workflows.part: the value 1e+30 cannot be kept: write it as a text")
 
 
 def test_what_is_no_text_is_a_fault_too() -> None:
     [fault] = read_text(None).faults
-    assert "must be a text file in UTF-8" in fault.message
+    assert "expected a text file in UTF-8" in fault.message
