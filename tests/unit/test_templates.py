@@ -172,6 +172,11 @@ def test_a_fence_is_bounded_and_takes_any_text() -> None:
         "{{ 'x' }}" * 9_000,
         "x" * 100_001,
         "{{ [1, 2] | map('upper') | map('center', 1000000000) | list }}",
+        "{% set r = range(9999) %}" + "{{ r | select('in', r) | list | length }}" * 50,
+        "{% set r = range(9999) %}{% for a in r %}{% if -1 in r %}{% endif %}{% endfor %}",
+        "{% set r, q = range(9999), range(9999) %}{% for a in r %}{% if r == q %}{% endif %}{% endfor %}",
+        "{% set r = range(9999) %}" + "{{ r | sort | length }}" * 900,
+        "{% set r = 'x' * 199999 %}{% for a in range(9999) %}{% if r[1:] == a %}{% endif %}{% endfor %}",
     ],
 )
 def test_what_would_take_down_a_worker_is_refused(template: str) -> None:
@@ -284,6 +289,9 @@ def test_a_fence_that_the_author_wrote_is_not_fenced_again() -> None:
     assert rendered == f"{fence(HOSTILE['pull_request']['title'])}\n\n{FENCE_NOTE}\n"
 
 
-def test_what_is_counted_is_counted_anew_for_each_text() -> None:
-    heavy = "{% for i in range(9999) %}{{ i }}{% endfor %}"
-    assert len(JinjaTemplates().render({str(n): heavy for n in range(30)}, {})) == 30
+def test_the_texts_of_a_step_share_what_they_may_do() -> None:
+    light = {str(number): "{{ 'x' | upper }}" for number in range(1_000)}
+    assert len(JinjaTemplates().render(light, {})) == 1_000
+    heavy = {str(number): "{% for i in range(9999) %}{{ i }}{% endfor %}" for number in range(30)}
+    with pytest.raises(Permanent, match="does more than a template may: over 200000 steps"):
+        JinjaTemplates().render(heavy, {})
