@@ -86,7 +86,7 @@ def _spend(amount: int) -> None:
     work = under_way.get()
     work.left -= amount
     if work.left < 0:
-        raise TooMuch(f"it does more than a template may: over {MAX_WORK} steps")
+        raise TooMuch(f"it does more than a template may: over {MAX_WORK} operations")
 
 
 def _bound(value: Any) -> Any:  # noqa: ANN401 - a template's value is anything

@@ -35,7 +35,9 @@ def build_steps(workflow: Workflow) -> dict[str, dict[str, Any]]:
     return {
         workflow.step_name(position): {
             **{output.name: "said" for output in ACTIONS[step.uses].outputs},
-            "url": "https://example.com/1", "status": "succeeded", "error": None,
+            "url": "https://example.com/1",
+            "status": "succeeded",
+            "error": None,
         }
         for position, step in enumerate(workflow.steps)
     }

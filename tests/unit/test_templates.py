@@ -293,5 +293,5 @@ def test_the_texts_of_a_step_share_what_they_may_do() -> None:
     light = {str(number): "{{ 'x' | upper }}" for number in range(1_000)}
     assert len(JinjaTemplates().render(light, {})) == 1_000
     heavy = {str(number): "{% for i in range(9999) %}{{ i }}{% endfor %}" for number in range(30)}
-    with pytest.raises(Permanent, match="does more than a template may: over 200000 steps"):
+    with pytest.raises(Permanent, match="does more than a template may: over 200000 operations"):
         JinjaTemplates().render(heavy, {})

@@ -414,8 +414,8 @@ def test_the_shipped_workflows_are_sound() -> None:
 
 # Few words, so that they meet what the language knows.
 VOCABULARY = """
-on steps uses with when id push pull_request issue_comment match actions branches commands github.comment body prefix $or
-numeric guard trust concurrency group debounce retry timeout 30s {{ {{steps.a.b}} {{x|y}} / name
+on steps uses with when id push pull_request issue_comment match actions branches commands github.comment body prefix
+$or numeric guard trust concurrency group debounce retry timeout 30s {{ {{steps.a.b}} {{x|y}} / name
 """
 WORDS = st.sampled_from(VOCABULARY.split())
 PLAIN = st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | WORDS | st.text(max_size=5)
