@@ -73,19 +73,22 @@ class ApplicationStack(Stack):
             BODIES_BUCKET=bodies,
             GITHUB_WEBHOOK_SECRET_ID=data.webhook_secret_arn,
         )
-        configure("route", DELIVERIES_QUEUE_URL=deliveries, TASKS_QUEUE_URL=tasks, BODIES_BUCKET=bodies)
+        configure("route", DELIVERIES_QUEUE_URL=deliveries)
+        # Route reads a repository's own workflows from GitHub, execute acts there.
+        for name in ("route", "execute"):
+            configure(
+                name,
+                TASKS_QUEUE_URL=tasks,
+                BODIES_BUCKET=bodies,
+                SETTINGS_SECRET_ID=data.credentials_secret_arn,
+                GITHUB_API_URL=stage.github_api_url,
+                # Who shares the budgets while Redis is away; route asks once a minute for each repository.
+                WORKERS=str(stage.concurrency.execute),
+            )
+        configure("execute", CODEGEN_API_URL=stage.codegen_api_url)
         configure("reconcile", TASKS_QUEUE_URL=tasks)
-        configure(
-            "execute",
-            TASKS_QUEUE_URL=tasks,
-            BODIES_BUCKET=bodies,
-            SETTINGS_SECRET_ID=data.credentials_secret_arn,
-            GITHUB_API_URL=stage.github_api_url,
-            CODEGEN_API_URL=stage.codegen_api_url,
-            WORKERS=str(stage.concurrency.execute),
-        )
         configure("api", TASKS_QUEUE_URL=tasks, SETTINGS_SECRET_ID=data.api_secret_arn)
-        for name in ("execute", "api"):
+        for name in ("route", "execute", "api"):
             configure(name, REDIS_URL=data.cache.url, REDIS_SECRET_ID=data.cache.secret_arn)
         for name in ("route", "execute", "reconcile", "bury", "api", "migrate"):
             configure(name, DATABASE_SECRET_ID=data.database.secret_arn, DATABASE_HOST=data.database.proxy_host)
@@ -110,7 +113,7 @@ class ApplicationStack(Stack):
         allow("api", ["sqs:GetQueueAttributes"], [queues.tasks.queue_arn])
         database, cache = data.database.secret_arn, data.cache.secret_arn
         for name, secrets in (
-            ("route", [database]),
+            ("route", [database, cache, data.credentials_secret_arn]),
             ("execute", [database, cache, data.credentials_secret_arn]),
             ("reconcile", [database]),
             ("bury", [database]),

@@ -20,7 +20,7 @@ class DataStack(Stack):
         database: Postgres.
         cache: Valkey.
         webhook_secret_arn: what webhooks are verified with; its previous version is accepted too.
-        credentials_secret_arn: GitHub's and Codegen's, for execute alone.
+        credentials_secret_arn: GitHub's and Codegen's, for route and execute.
         api_secret_arn: the API's token, for the API alone.
     """
 

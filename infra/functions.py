@@ -47,7 +47,7 @@ class Shape:
 SHAPES: dict[str, Shape] = {
     # GitHub waits 10 seconds. https://docs.github.com/en/webhooks/using-webhooks/best-practices-for-using-webhooks
     "ingest": Shape(timeout_seconds=10, memory_mb=512, layer=None, reach=OUTSIDE),
-    "route": Shape(timeout_seconds=30, memory_mb=512, layer="workers", reach=RECORDING),
+    "route": Shape(timeout_seconds=30, memory_mb=512, layer="workers", reach=ACTING),
     "execute": Shape(timeout_seconds=60, memory_mb=512, layer="workers", reach=ACTING),
     "reconcile": Shape(timeout_seconds=60, memory_mb=256, layer="workers", reach=RECORDING),
     "bury": Shape(timeout_seconds=30, memory_mb=256, layer="workers", reach=RECORDING),

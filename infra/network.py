@@ -54,8 +54,8 @@ class NetworkStack(Stack):
         self._log_flows(stage)
         self.database = self._group("Database", "Postgres: who may connect")
         self.cache = self._group("Cache", "Valkey: who may connect")
-        self.recording = self._group("Recording", "Functions that record: route, reconcile, bury, migrate")
-        self.acting = self._group("Acting", "Functions that also need the cache: execute, api")
+        self.recording = self._group("Recording", "Functions that record: reconcile, bury, migrate")
+        self.acting = self._group("Acting", "Functions that also need the cache: route, execute, api")
         self.proxy = self._group("Proxy", "RDS Proxy") if stage.database_proxy else None
         self._connect(gateway)
         if stage.is_durable:

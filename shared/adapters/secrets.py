@@ -12,7 +12,7 @@ from shared.domain.errors import Permanent, Refused, Transient
 
 REFRESH_SECONDS = 300.0
 # A signature that fits no secret may be made with one rotated in a moment ago; anyone can send such a
-# signature, so it asks Secrets Manager at most this often.
+# signature, so for their sake Secrets Manager is asked at most this often.
 REREAD_SECONDS = 10.0
 
 
@@ -52,6 +52,7 @@ class ManagedWebhookSecrets:
         self._secret_ids = secret_ids
         self._clock = clock
         self._known: dict[str, tuple[float, tuple[bytes, ...]]] = {}
+        self._reread_at: dict[str, float] = {}
 
     def read(self, source: str) -> Sequence[bytes] | None:
         """Returns the secrets of ``source``, at most 5 minutes old; older ones when they cannot be renewed."""
@@ -70,14 +71,17 @@ class ManagedWebhookSecrets:
             return known[1]
 
     def read_again(self, source: str) -> Sequence[bytes] | None:
-        """Returns fresh secrets, unless what is known is fresh already."""
-        known = self._known.get(source)
-        if known is not None and self._clock() - known[0] < REREAD_SECONDS:
+        """Returns fresh secrets, unless there are no others or they were asked for a moment ago."""
+        now = self._clock()
+        if now - self._reread_at.get(source, -REREAD_SECONDS) < REREAD_SECONDS:
             return None
+        self._reread_at[source] = now
+        known = self._known.get(source)
         try:
-            return self._fetch(source)
+            fresh = self._fetch(source)
         except Transient:
             return None
+        return None if known is not None and fresh == known[1] else fresh
 
     def _fetch(self, source: str) -> tuple[bytes, ...]:
         found: list[bytes] = []

@@ -6,10 +6,12 @@ All of this touches internals: ``tests/e2e/test_emulator.py`` names the version 
 """
 
 import os
+import threading
 import uuid
 from typing import Any
 
 from ministack import app
+from ministack.core import iam_actions, lambda_runtime
 from ministack.services import rds, ssm
 from ministack.services.cloudformation import provisioners
 
@@ -27,6 +29,13 @@ STUBBED = (
 # AWS publishes the name of its newest image for arm64 there; ministack that for Intel alone.
 IMAGE_PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-arm64"
 DATABASE = "AWS::RDS::DBInstance"
+# AWS has no rights of their own for SQS's batches, and ministack asks for them.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+BATCHES = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+}
 
 Properties = dict[str, Any]
 Created = tuple[str, Properties]
@@ -64,9 +73,39 @@ def _delete_stub(_physical_id: str, _properties: Properties) -> None:
     pass
 
 
+def check_rights_as_aws_does() -> None:
+    """Has a batch of messages checked by the right to the single one."""
+    extract = iam_actions.extract_iam_action
+
+    def extract_iam_action(*request: Any) -> str | None:  # noqa: ANN401 - passed on
+        action: str | None = extract(*request)
+        return BATCHES.get(action or "", action)
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
+def let_invocations_end() -> None:
+    """Has an update of a function end its environments once they are idle, as Lambda does."""
+    kill_now = lambda_runtime.kill_workers
+
+    def kill_workers(workers: list[lambda_runtime.Worker]) -> None:
+        busy = [worker for worker in workers if worker.in_use]
+        kill_now([worker for worker in workers if not worker.in_use])
+        threading.Thread(target=kill_idle, args=(busy,), daemon=True).start()
+
+    def kill_idle(workers: list[lambda_runtime.Worker]) -> None:
+        for worker in workers:
+            with worker._lock:
+                kill_now([worker])
+
+    lambda_runtime.kill_workers = kill_workers
+
+
 def main() -> None:
     """Serves until it is stopped."""
     extend_resource_types()
+    check_rights_as_aws_does()
+    let_invocations_end()
     # With TLS it would also take port 443, where it may.
     app._port_is_bindable = lambda *_: False
     app.main()
