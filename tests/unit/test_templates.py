@@ -284,6 +284,15 @@ def test_what_is_harmless_or_trusted_stands_as_it_is(value: str, rendered: str) 
     assert JinjaTemplates().render({"prompt": f"<{{{{ {value} }}}}>"}, HOSTILE) == {"prompt": f"<{rendered}>"}
 
 
+def test_a_prompt_is_one_wherever_it_stands() -> None:
+    arguments = {"inputs": {"prompt": ["{{ pull_request.title }}"], "title": "{{ pull_request.title }}"}}
+    inputs = JinjaTemplates().render(arguments, HOSTILE)["inputs"]
+    assert inputs == {
+        "prompt": [f"{fence(HOSTILE['pull_request']['title'])}\n\n{FENCE_NOTE}\n"],
+        "title": HOSTILE["pull_request"]["title"],
+    }
+
+
 def test_a_fence_that_the_author_wrote_is_not_fenced_again() -> None:
     rendered = JinjaTemplates().render({"prompt": "{{ pull_request.title | fence }}"}, HOSTILE)["prompt"]
     assert rendered == f"{fence(HOSTILE['pull_request']['title'])}\n\n{FENCE_NOTE}\n"
