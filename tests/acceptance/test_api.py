@@ -134,11 +134,11 @@ def test_a_run_is_shown_with_tasks_attempts_effects_and_links(stack: LocalStack)
     run = stack.get(f"/api/v1/runs/{summary['run_id']}")
 
     assert run == {**summary, "delivery_id": document["delivery_id"], "source": "github"}
-    files, analysis, comment = run["tasks"]
+    analysis, comment = run["tasks"]
     assert analysis["agent_runs"][0]["url"].startswith(stack.address("codegen"))
     assert comment["effects"][0]["url"]
     tasks = stack.get("/api/v1/tasks", run_id=run["run_id"])["items"]
-    assert [task["task_id"] for task in tasks] == [comment["task_id"], analysis["task_id"], files["task_id"]]
+    assert [task["task_id"] for task in tasks] == [comment["task_id"], analysis["task_id"]]
     assert {task["workflow"] for task in tasks} == {"pull_request_analysis"}
 
 
