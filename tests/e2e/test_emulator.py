@@ -7,10 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ministack import app
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import lambda_svc, rds, ssm
-from ministack.services.cloudformation import provisioners
+from ministack import app  # type: ignore[import-untyped]  # it ships no types
+from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-untyped]
+from ministack.services import lambda_svc, rds, ssm  # type: ignore[import-untyped]
+from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
 from shared.sql import migrations
 from tests.e2e.assets import read_released_migrations
@@ -49,7 +49,10 @@ def test_what_is_touched_is_still_there() -> None:
 
 def test_a_batch_is_still_checked_by_a_right_that_aws_has_not(emulator: ModuleType) -> None:
     for action in emulator.BATCHES:
-        headers = {"x-amz-target": f"AmazonSQS.{action.partition(':')[2]}", "content-type": "application/x-amz-json-1.0"}
+        headers = {
+            "x-amz-target": f"AmazonSQS.{action.partition(':')[2]}",
+            "content-type": "application/x-amz-json-1.0",
+        }
         assert iam_actions.extract_iam_action("sqs", "POST", "/", headers, json.dumps({}).encode(), {}) == action
 
 
