@@ -22,9 +22,7 @@ APP, DATA = f"{PREFIX}-app", f"{PREFIX}-data"
 STACKS = (f"{PREFIX}-network", DATA, APP, f"{PREFIX}-observability")
 CLI = ROOT / "node_modules" / ".bin" / "cdk"
 CLI_SECONDS = 240
-WEBHOOK_SECRET, API_SECRET, CREDENTIALS = (
-    f"{name}SecretArnOutput" for name in ("Webhook", "Api", "Credentials")
-)
+WEBHOOK_SECRET, API_SECRET, CREDENTIALS = (f"{name}SecretArnOutput" for name in ("Webhook", "Api", "Credentials"))
 # What an operator fills in; each would be found in a log. The waits are those of a sandbox.
 FILLED_IN = {
     "GITHUB_TOKEN": "canary-github-token-41c8",
@@ -191,9 +189,7 @@ class Deployment(LocalStack):
             before = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
             kept = [statement for statement in before["Statement"] if statement["Action"] != action]
             assert len(kept) == len(before["Statement"]) - 1, before
-            iam.put_role_policy(
-                RoleName=role, PolicyName=name, PolicyDocument=json.dumps(before | {"Statement": kept})
-            )
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(before | {"Statement": kept}))
             try:
                 yield
             finally:

@@ -62,7 +62,9 @@ def redrive(sqs: Any, delivery_id: str, dead_letters: str, queue: str) -> None: 
     sqs.delete_message(QueueUrl=dead_letters, ReceiptHandle=letter["ReceiptHandle"])
 
 
-def test_the_code_of_the_release_before_works_on_the_migrated_schema(released: Deployment, update: UpdateReport) -> None:
+def test_the_code_of_the_release_before_works_on_the_migrated_schema(
+    released: Deployment, update: UpdateReport
+) -> None:
     assert len(update.by_released_code) >= DELIVERIES_A_PHASE
     check_acted_once(released, *update.by_released_code)
 
@@ -116,7 +118,9 @@ def test_of_a_batch_only_what_failed_comes_again_and_is_buried_in_the_end(deploy
         with deployment.paused("route"):
             first = deployment.send("pull_request", deployment.open_pull_request()[1])
             unreadable = {"MessageBody": "no envelope", "MessageGroupId": "unreadable"}
-            poison = sqs.send_message(QueueUrl=queue, MessageDeduplicationId=uuid.uuid4().hex, **unreadable)["MessageId"]
+            poison = sqs.send_message(QueueUrl=queue, MessageDeduplicationId=uuid.uuid4().hex, **unreadable)[
+                "MessageId"
+            ]
             second = deployment.send("pull_request", deployment.open_pull_request()[1])
         documents = [deployment.follow(delivery_id) for delivery_id in (first, second)]
         deployment.await_line("bury", message="letter.buried", message_id=poison)

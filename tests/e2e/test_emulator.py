@@ -49,7 +49,10 @@ def test_what_is_touched_is_still_there() -> None:
 
 def test_a_batch_is_still_checked_by_a_right_that_aws_has_not(emulator: ModuleType) -> None:
     for action in emulator.BATCHES:
-        headers = {"x-amz-target": f"AmazonSQS.{action.partition(':')[2]}", "content-type": "application/x-amz-json-1.0"}
+        headers = {
+            "x-amz-target": f"AmazonSQS.{action.partition(':')[2]}",
+            "content-type": "application/x-amz-json-1.0",
+        }
         assert iam_actions.extract_iam_action("sqs", "POST", "/", headers, json.dumps({}).encode(), {}) == action
 
 

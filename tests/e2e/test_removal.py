@@ -8,9 +8,7 @@ from tests.e2e.deployment import Deployment
 
 LEFT: dict[str, Callable[[Any], list[Any]]] = {
     "cloudformation": lambda client: [
-        stack["StackName"]
-        for stack in client.describe_stacks()["Stacks"]
-        if stack["StackName"] != "CDKToolkit"
+        stack["StackName"] for stack in client.describe_stacks()["Stacks"] if stack["StackName"] != "CDKToolkit"
     ],
     "lambda": lambda client: client.list_functions()["Functions"],
     "sqs": lambda client: client.list_queues().get("QueueUrls", []),
