@@ -130,7 +130,7 @@ def workflows(github_server: SandboxServer) -> Iterator[WorkflowCompany]:
 def company(request: pytest.FixtureRequest) -> Company:
     if request.param == "memory":
         return MemoryCompany()
-    found: Company = request.getfixturevalue("codegen")
+    found: Company = request.getfixturevalue(request.param)
     return found
 
 

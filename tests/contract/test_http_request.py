@@ -4,9 +4,10 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -31,6 +32,16 @@ class Receiver(ThreadingHTTPServer):
         context.load_cert_chain(certificates.certificate, certificates.key)
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.received: list[dict[str, Any]] = []
+
+    @contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Serves until its block ends."""
+        with self:
+            thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            yield self
+            self.shutdown()
+            thread.join()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Says nothing: clients here break off on purpose."""
@@ -74,12 +85,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def receiver(certificates: Certificates) -> Iterator[Receiver]:
-    with Receiver(certificates) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with Receiver(certificates).serving() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
