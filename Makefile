@@ -21,6 +21,7 @@ $(VENV)/.ready: requirements-dev.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@UV_LINK_MODE=copy $(VENV)/bin/uv pip sync --quiet --python $(RUN) --require-hashes requirements-dev.txt
+	@$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 up: setup ## Start the whole stack here and stay: webhooks and API on PORT (8000), data in STATE_DIR (.local)

@@ -11,7 +11,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.metrics import FIVE_MINUTES, Metrics
+from infra.metrics import FIVE_MINUTES, UPSTREAMS, Metrics
 from infra.queues import Queues
 from infra.shapes import SHAPES
 from infra.stages import Stage
@@ -60,6 +60,7 @@ def create_alarms(
         *_watch_service(metrics),
         *_watch_queues(metrics, queues),
         *_watch_functions(metrics),
+        *_watch_upstreams(metrics),
         *_watch_data(metrics, stage),
     ):
         alarm = cloudwatch.Alarm(
@@ -170,6 +171,26 @@ def _watch_functions(metrics: Metrics) -> Iterator[Watch]:
         metric=metrics.total(throttles, "throttled", FIVE_MINUTES),
         threshold=0,
         periods=2,
+    )
+
+
+def _watch_upstreams(metrics: Metrics) -> Iterator[Watch]:
+    yield Watch(
+        name="github-budget",
+        text="Less than a tenth is left of GitHub's hourly limit, of the installation that has least.",
+        section="github-budget",
+        # Said with every request and every task that must wait: without any, nobody lacks the budget.
+        metric=metrics.counted("execute", "github_budget_remaining_ratio", "Minimum", FIVE_MINUTES),
+        compare=BELOW,
+        threshold=0.1,
+    )
+    circuits = [metrics.counted("execute", f"{upstream}_circuit_open", "Maximum") for upstream in UPSTREAMS]
+    yield Watch(
+        name="circuit-open",
+        text="GitHub or Codegen has failed so often in a row that it is not asked for the time being.",
+        section="circuit-open",
+        metric=metrics.total(circuits, "circuits open"),
+        threshold=0,
     )
 
 

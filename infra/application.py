@@ -82,6 +82,8 @@ class ApplicationStack(Stack):
                 BODIES_BUCKET=bodies,
                 SETTINGS_SECRET_ID=data.credentials_secret_arn,
                 GITHUB_API_URL=stage.github_api_url,
+                # Who shares the budgets while Redis is away; route asks once a minute for each repository.
+                WORKERS=str(stage.concurrency.execute),
             )
         configure("execute", CODEGEN_API_URL=stage.codegen_api_url)
         configure("reconcile", TASKS_QUEUE_URL=tasks)

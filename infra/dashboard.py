@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.metrics import Metrics
+from infra.metrics import UPSTREAMS, Metrics
 from infra.queries import QUERIES
 from infra.queues import Queues
 from infra.shapes import SHAPES
@@ -18,7 +18,10 @@ from infra.stages import Stage
 FULL, HALF, THIRD = 24, 12, 8
 HEIGHT = 6
 
-ATTEMPTS = ("attempts_succeeded", "attempts_retried", "attempts_deferred", "attempts_dead")
+ATTEMPTS = (
+    *("attempts_succeeded", "attempts_retried", "attempts_deferred"),
+    *("attempts_declined", "attempts_failed", "attempts_dead"),
+)
 TASK_ENDS = ("tasks_succeeded", "tasks_failed", "tasks_cancelled", "tasks_superseded", "tasks_dead")
 RUN_ENDS = ("runs_succeeded", "runs_failed", "runs_cancelled", "runs_superseded", "runs_dead")
 
@@ -109,6 +112,8 @@ def _is_it_keeping_up(metrics: Metrics, queues: Queues) -> list[cloudwatch.IWidg
             metrics.counted("route", "routed"),
             metrics.counted("route", "duplicates"),
             metrics.counted("route", "runs_started"),
+            metrics.counted("route", "workflow_files_refused"),
+            metrics.counted("route", "workflow_files_unread"),
         ),
         _graph(
             "Reconcile",
@@ -140,6 +145,15 @@ def _what_fails(metrics: Metrics, groups: Sequence[logs.ILogGroup]) -> list[clou
             "Halted: the database or an upstream is away",
             metrics.counted("route", "route_halts"),
             metrics.counted("execute", "execute_halts"),
+        ),
+        _graph("Told to wait, by upstream", *(metrics.counted("execute", f"{name}_limited") for name in UPSTREAMS)),
+        _graph(
+            "Circuit open, by upstream",
+            *(metrics.counted("execute", f"{name}_circuit_open", "Maximum") for name in UPSTREAMS),
+        ),
+        _graph(
+            "GitHub budget left, of 1",
+            metrics.counted("execute", "github_budget_remaining_ratio", "Minimum"),
         ),
         _question("attempts, by step", groups),
         _question("gave up, and why", groups),

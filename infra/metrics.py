@@ -21,6 +21,8 @@ from infra.stages import Stage
 NAMESPACE = "WebhookOrchestrator"
 MINUTE = Duration.minutes(1)
 FIVE_MINUTES = Duration.minutes(5)
+# Each has its limits and its circuit.
+UPSTREAMS = ("github", "codegen")
 
 
 class Metrics:

@@ -18,7 +18,7 @@ DEV_IDLE_DOLLARS: dict[str, float] = {
     "its public IPv4 address": 3.65,
     "its 8 GB gp3": 0.64,
     "five secrets": 2.00,
-    "alarms, 0.10 a metric": 3.30,
+    "alarms, 0.10 a metric": 3.60,
     "event sources polling four queues, 2.6 million requests": 1.19,
     "two custom metrics of reconcile": 0.60,
     "reconcile every minute, and all logs": 0.20,

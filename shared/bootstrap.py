@@ -7,23 +7,33 @@ pays only for what it uses.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared import config as settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import httpx
 
     from shared import ports
     from shared.adapters.github.authorization import Authorization
+    from shared.adapters.github.client import GitHubClient
+    from shared.adapters.limits import Gate
+    from shared.adapters.postgres.database import Database
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
+    from shared.domain.workflow_file import Reading
     from shared.usecases.bury import BuryDeps
     from shared.usecases.execute import ExecuteDeps
     from shared.usecases.reconcile import ReconcileDeps
+    from shared.usecases.refresh import RefreshDeps
     from shared.usecases.route import RouteDeps
+
+# What route waits for GitHub at the most: connecting, and then each read.
+FETCH_SECONDS = 4.0
 
 
 class IngestDeps(NamedTuple):
@@ -75,10 +85,12 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     from shared.adapters.aws import AwsService
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
-    from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries
+    from shared.adapters.postgres.deliveries import PostgresDeliveries
+    from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
+    from shared.domain.guard import Surroundings
     from shared.usecases.route import RouteDeps
 
     config = settings.read_config(settings.RouteConfig, read_managed(environ))
@@ -86,9 +98,49 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
     database = Database(config.database_url)
     sqs = AwsService("sqs", config.region, config.endpoint)
     bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
-    deps = RouteDeps(PostgresDeliveries(database), PostgresCatalog(database), bodies, telemetry)
+    workflows = PostgresWorkflows(database)
+    deps = RouteDeps(
+        records=PostgresDeliveries(database),
+        catalog=workflows,
+        bodies=bodies,
+        templates=_templates,
+        surroundings=Surroundings(config.own_logins, config.agent_logins),
+        telemetry=telemetry,
+        refresh=_refresh(config, workflows, telemetry),
+    )
     give_back = SqsVisibility(sqs, config.queue_url).give_back
     return Route(deps, telemetry, SqsTaskQueue(sqs, config.tasks_queue_url), give_back)
+
+
+def _refresh(
+    config: settings.RouteConfig, files: ports.WorkflowFiles, telemetry: ports.Telemetry
+) -> RefreshDeps | None:
+    from shared.adapters.github.workflow_source import GitHubWorkflowSource
+    from shared.adapters.workflow_reading import read_text
+    from shared.usecases.refresh import RefreshDeps
+
+    if not config.is_app and config.github_token is None:
+        return None
+
+    def connect() -> GitHubClient:
+        from shared.adapters.budgets import github_rules
+        from shared.adapters.limits import Gate
+        from shared.adapters.redis import RedisCache
+        from shared.adapters.redis_limits import RedisLimiter
+
+        cache = RedisCache(config.redis_url)
+        gate = Gate(github_rules(config.github_url), RedisLimiter(cache, config.workers), telemetry)
+        # A delivery waits meanwhile, and those behind it.
+        return _github(config, cache, gate, timeout_seconds=FETCH_SECONDS)
+
+    return RefreshDeps(files, GitHubWorkflowSource(connect), read_text, telemetry, has_checks=config.is_app)
+
+
+@cache
+def _templates() -> ports.Templates:
+    from shared.adapters.templates import JinjaTemplates
+
+    return JinjaTemplates()
 
 
 class Execute(NamedTuple):
@@ -105,35 +157,52 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     import time
     import uuid
 
+    from shared.adapters.approvals import ApprovalWait
     from shared.adapters.aws import AwsService
+    from shared.adapters.budgets import codegen_rules, github_rules
+    from shared.adapters.limits import Gate
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.instructions import PostgresInstructions
     from shared.adapters.postgres.tasks import PostgresTasks
     from shared.adapters.powertools import PowertoolsTelemetry
-    from shared.adapters.redis import RedisCache, RedisHalts
+    from shared.adapters.redis import RedisCache
+    from shared.adapters.redis_limits import RedisLimiter
     from shared.adapters.s3 import S3BodyStore
     from shared.adapters.sqs import SqsTaskQueue, SqsVisibility
-    from shared.adapters.templates import JinjaTemplates
+    from shared.domain.workflow import Caps
     from shared.usecases.execute import ExecuteDeps, Policy
 
     config = settings.read_config(settings.ExecuteConfig, read_managed(environ))
     telemetry = PowertoolsTelemetry("execute", config)
     sqs = AwsService("sqs", config.region, config.endpoint)
     cache = RedisCache(config.redis_url)
+    limiter = RedisLimiter(cache, config.workers)
+    github = _github(config, cache, Gate(github_rules(config.github_url), limiter, telemetry))
+    database = Database(config.database_url)
+    queue = SqsTaskQueue(sqs, config.tasks_queue_url)
+    actions = {**_actions(config, github), **_own_actions(database, queue)}
+    agents = _agents(config, cache, github, Gate(codegen_rules(config.codegen_url), limiter, telemetry))
+    approval = ApprovalWait(PostgresInstructions(database), actions["github.comment"], actions["github.check_run"])
     deps = ExecuteDeps(
-        records=PostgresTasks(Database(config.database_url)),
-        queue=SqsTaskQueue(sqs, config.tasks_queue_url),
-        actions=_github_actions(config, cache),
-        agents=_agents(config),
-        templates=JinjaTemplates(),
+        records=PostgresTasks(database),
+        queue=queue,
+        actions=actions,
+        agents={**agents, "approval.wait": approval},
+        templates=_templates(),
         bodies=S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket),
-        halts=RedisHalts(cache),
         telemetry=telemetry,
         policy=Policy(
             lease_seconds=config.lease_seconds,
             agent_poll_seconds=config.agent_poll_seconds,
             max_attempts=config.max_attempts,
             retry_base_seconds=config.retry_base_seconds,
+            are_agents_on=config.are_agents_on,
+            max_agent_runs=Caps(
+                per_subject=config.max_agent_runs_per_subject,
+                per_repository=config.max_agent_runs_per_repository,
+                per_day=config.max_agent_runs_per_day,
+            ),
         ),
         new_id=lambda: str(uuid.uuid4()),
         jitter=random.random,
@@ -142,20 +211,48 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     return Execute(deps, telemetry, SqsVisibility(sqs, config.tasks_queue_url).give_back)
 
 
-def _github_actions(config: settings.ExecuteConfig, cache: RedisCache) -> dict[str, ports.Action]:
-    from shared.adapters.github.actions import Comment, CommitStatus
+def _github(
+    config: settings.GitHubConfig, cache: RedisCache, gate: Gate, timeout_seconds: float | None = None
+) -> GitHubClient:
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
 
-    client = open_client(config.github_url)
-    github = GitHubClient(client, _authorization(config, client, cache))
-    return {"github.comment": Comment(github), "github.status": CommitStatus(github)}
+    client = open_client(config.github_url, gate)
+    if timeout_seconds is not None:
+        client.timeout = timeout_seconds
+    return GitHubClient(client, _authorization(config, client, cache))
 
 
-def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
+def _actions(config: settings.ExecuteConfig, github: GitHubClient) -> dict[str, ports.Action]:
+    from shared.adapters.github.actions import build_actions
+    from shared.adapters.github.dispatches import Dispatch, RerunFailed
+    from shared.adapters.http_request import HttpRequest, open_web_client
+
+    return {
+        **build_actions(github),
+        Dispatch.kind: Dispatch(github),
+        RerunFailed.kind: RerunFailed(github),
+        "http.request": HttpRequest(open_web_client(), config.http_allowed_hosts),
+    }
+
+
+def _own_actions(database: Database, queue: ports.TaskQueue) -> dict[str, ports.Action]:
+    from shared.adapters.instructions import Explain, GiveInstruction
+    from shared.adapters.postgres.instructions import PostgresInstructions
+    from shared.adapters.postgres.reading import PostgresReading
+
+    instructions = PostgresInstructions(database)
+    return {
+        "orchestrator.approve": GiveInstruction("approve", instructions, queue),
+        "orchestrator.cancel": GiveInstruction("cancel", instructions, queue),
+        "orchestrator.retry": GiveInstruction("retry", instructions, queue),
+        "orchestrator.explain": Explain(PostgresReading(database)),
+    }
+
+
+def _authorization(config: settings.GitHubConfig, client: httpx.Client, cache: RedisCache) -> Authorization:
     from shared.adapters.github.authorization import AppAuthorization, TokenAuthorization
 
-    # An App is preferred: its rights are those of its installation, not those of a person.
     if config.github_app_id is not None and config.github_private_key is not None:
         return AppAuthorization(client, cache, config.github_app_id, config.github_private_key)
     if config.github_token is not None:
@@ -163,14 +260,24 @@ def _authorization(config: settings.ExecuteConfig, client: httpx.Client, cache: 
     raise settings.ConfigError("set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_PRIVATE_KEY: actions need one of them")
 
 
-def _agents(config: settings.ExecuteConfig) -> dict[str, ports.Agent]:
-    from shared.adapters.codegen import CodegenAgent
+def _agents(
+    config: settings.ExecuteConfig, cache: RedisCache, github: GitHubClient, gate: Gate
+) -> dict[str, ports.Agent]:
+    from shared.adapters.absences import Absences
+    from shared.adapters.codegen.agents import CodegenAgent, CodegenResume
+    from shared.adapters.codegen.client import CodegenClient
+    from shared.adapters.github.workflow_agent import WorkflowAgent
     from shared.adapters.http import open_client
 
+    agents: dict[str, ports.Agent] = {WorkflowAgent.kind: WorkflowAgent(github)}
     if config.codegen_token is None or config.codegen_org_id is None:
         # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
-        return {}
-    return {"codegen.run": CodegenAgent(open_client(config.codegen_url), config.codegen_token, config.codegen_org_id)}
+        return agents
+    http = open_client(config.codegen_url, gate)
+    client = CodegenClient(http, config.codegen_token, config.codegen_org_id, Absences(cache))
+    agents["codegen.run"] = CodegenAgent(client, cache)
+    agents["codegen.resume"] = CodegenResume(client, cache)
+    return agents
 
 
 class Reconcile(NamedTuple):
@@ -220,11 +327,13 @@ def bury(environ: Mapping[str, str] = os.environ) -> Bury:
 
 
 class ApiDeps(NamedTuple):
-    """What the API reads from."""
+    """What the API reads from, and the workflows it may change."""
 
     config: settings.ApiConfig
     telemetry: PowertoolsTelemetry
     reading: ports.Reading
+    workflows: ports.WorkflowLibrary
+    read_workflows: Callable[[str | None], Reading]
     is_cache_up: Callable[[], bool]
     ping_queue: Callable[[], None]
 
@@ -235,16 +344,21 @@ def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
     from shared.adapters.postgres.reading import PostgresReading
+    from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
     from shared.adapters.redis import RedisCache
     from shared.adapters.sqs import SqsTaskQueue
+    from shared.adapters.workflow_reading import read_text
 
     config = settings.read_config(settings.ApiConfig, read_managed(environ))
+    database = Database(config.database_url)
     queue = SqsTaskQueue(AwsService("sqs", config.region, config.endpoint), config.tasks_queue_url)
     return ApiDeps(
         config,
         PowertoolsTelemetry("api", config),
-        PostgresReading(Database(config.database_url)),
+        PostgresReading(database),
+        PostgresWorkflows(database),
+        read_text,
         RedisCache(config.redis_url).is_up,
         queue.ping,
     )
@@ -260,7 +374,7 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
     from shared import sql
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
-    from shared.adapters.postgres.deliveries import put_workflows
+    from shared.adapters.postgres.workflows import put_defaults
     from shared.adapters.workflow_files import read_default_workflows
 
     config = settings.read_config(settings.MigrateConfig, read_managed(environ))
@@ -272,8 +386,34 @@ def migrate(environ: Mapping[str, str] = os.environ) -> Callable[[], list[str]]:
         upgrade(alembic, "head")
         workflows = read_default_workflows()
         database = Database(config.database_url)
-        put_workflows(database, workflows, origin="default")
+        put_defaults(database, workflows)
         database.close()
         return [workflow.name for workflow in workflows]
 
     return run
+
+
+class Stored(NamedTuple):
+    """What commands read stored deliveries from; ``bodies`` is None where no bucket is set."""
+
+    deliveries: ports.StoredDeliveries
+    bodies: ports.BodyStore | None
+
+
+@contextmanager
+def stored(environ: Mapping[str, str] = os.environ) -> Iterator[Stored]:
+    """Builds what reads stored deliveries from the environment; closed at the end. Raises ConfigError."""
+    from shared.adapters.aws import AwsService
+    from shared.adapters.postgres.backtest import PostgresStoredDeliveries
+    from shared.adapters.postgres.database import Database
+    from shared.adapters.s3 import S3BodyStore
+
+    config = settings.read_config(settings.StoredConfig, environ)
+    database = Database(config.database_url)
+    bodies = None
+    if config.bucket is not None:
+        bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
+    try:
+        yield Stored(PostgresStoredDeliveries(database), bodies)
+    finally:
+        database.close()

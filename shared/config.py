@@ -35,6 +35,12 @@ def _whole(value: str) -> int:
         raise ValueError("must be a whole number") from None
 
 
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise ValueError("must be a whole number of at least 1")
+    return int(value)
+
+
 def _seconds(value: str) -> float:
     try:
         return float(value)
@@ -54,6 +60,17 @@ def _redis_url(value: str) -> str:
     if urlsplit(value).scheme not in {"redis", "rediss"}:
         raise ValueError("must start with redis:// or rediss://")
     return value
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in value.split(",") if host.strip())
+    if any("/" in host or "*" in host for host in hosts):
+        raise ValueError("must be names of hosts with commas between, each with a :port or without")
+    return hosts
+
+
+def _logins(value: str) -> frozenset[str]:
+    return frozenset(login.strip().lower() for login in value.split(",") if login.strip())
 
 
 def _http_url(value: str) -> str:
@@ -147,12 +164,31 @@ class StoreConfig(AwsConfig, ObservabilityConfig):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RouteConfig(StoreConfig):
-    """Settings of route."""
+class GitHubConfig:
+    """Who we are to GitHub, and the Redis in which workers share its tokens and its wish to wait."""
+
+    redis_url: str = setting("REDIS_URL", _redis_url, secret=True)
+    github_url: str = setting("GITHUB_API_URL", _http_url, default="https://api.github.com")
+    github_token: str | None = setting("GITHUB_TOKEN", default=None, secret=True)
+    github_app_id: str | None = setting("GITHUB_APP_ID", default=None)
+    github_private_key: str | None = setting("GITHUB_PRIVATE_KEY", _private_key, default=None, secret=True)
+    workers: int = setting("WORKERS", _count, default=1)
+
+    @property
+    def is_app(self) -> bool:
+        """An App is preferred to a token: its rights are those of its installation, not those of a person."""
+        return self.github_app_id is not None and self.github_private_key is not None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RouteConfig(StoreConfig, GitHubConfig):
+    """Settings of route. Without a token or an App, repositories' workflow files are not looked at."""
 
     queue_url: str = setting("DELIVERIES_QUEUE_URL", _http_url)
     tasks_queue_url: str = setting("TASKS_QUEUE_URL", _http_url)
     bucket: str = setting("BODIES_BUCKET")
+    own_logins: frozenset[str] = setting("OWN_LOGINS", _logins, default=frozenset())
+    agent_logins: frozenset[str] = setting("AGENT_LOGINS", _logins, default=frozenset({"codegen-sh[bot]"}))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,23 +200,31 @@ class ReconcileConfig(StoreConfig):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ExecuteConfig(StoreConfig):
+class ExecuteConfig(StoreConfig, GitHubConfig):
     """Settings of execute."""
 
     tasks_queue_url: str = setting("TASKS_QUEUE_URL", _http_url)
     bucket: str = setting("BODIES_BUCKET")
-    redis_url: str = setting("REDIS_URL", _redis_url, secret=True)
-    github_url: str = setting("GITHUB_API_URL", _http_url, default="https://api.github.com")
-    github_token: str | None = setting("GITHUB_TOKEN", default=None, secret=True)
-    github_app_id: str | None = setting("GITHUB_APP_ID", default=None)
-    github_private_key: str | None = setting("GITHUB_PRIVATE_KEY", _private_key, default=None, secret=True)
     codegen_url: str = setting("CODEGEN_API_URL", _http_url, default="https://api.codegen.com")
     codegen_token: str | None = setting("CODEGEN_TOKEN", default=None, secret=True)
     codegen_org_id: int | None = setting("CODEGEN_ORG_ID", _whole, default=None)
+    http_allowed_hosts: tuple[str, ...] = setting("HTTP_ALLOWED_HOSTS", _hosts, default=())
     lease_seconds: float = setting("LEASE_SECONDS", _seconds, default=90.0)
     agent_poll_seconds: float = setting("AGENT_POLL_SECONDS", _seconds, default=30.0)
     max_attempts: int = setting("MAX_ATTEMPTS", _whole, default=8)
     retry_base_seconds: float = setting("RETRY_BASE_SECONDS", _seconds, default=5.0)
+    are_agents_on: bool = setting("AGENTS_ENABLED", _flag, default=True)
+    max_agent_runs_per_subject: int = setting("MAX_AGENT_RUNS_PER_SUBJECT", _whole, default=20)
+    max_agent_runs_per_repository: int = setting("MAX_AGENT_RUNS_PER_REPOSITORY", _whole, default=200)
+    max_agent_runs_per_day: int = setting("MAX_AGENT_RUNS_PER_DAY", _whole, default=1000)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredConfig(AwsConfig):
+    """Settings of commands that read stored deliveries; the bucket has the bodies that were too large to queue."""
+
+    database_url: str = setting("DATABASE_URL", _database_url, secret=True)
+    bucket: str | None = setting("BODIES_BUCKET", default=None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

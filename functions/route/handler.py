@@ -6,6 +6,7 @@ from shared import bootstrap
 from shared.domain.batch import Message, process_in_order, read_messages
 from shared.domain.envelope import Envelope, UnreadableEnvelope, decode_envelope
 from shared.domain.errors import Permanent, Transient
+from shared.ports import SentTask
 from shared.usecases.route import MAX_UNFORESEEN, bury_delivery, route
 
 _route = bootstrap.route()
@@ -15,26 +16,26 @@ _telemetry = _route.telemetry
 @_telemetry.observe
 def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Routes each delivery of the batch; sends the first tasks of all of them once they are committed."""
-    task_ids: list[str] = []
-    result = process_in_order(read_messages(event), lambda message: _process(message, task_ids), _keep)
+    tasks: list[SentTask] = []
+    result = process_in_order(read_messages(event), lambda message: _process(message, tasks), _keep)
     try:
-        if task_ids:
-            _route.tasks.send(task_ids)
+        for delay_seconds in sorted({task.delay_seconds for task in tasks}):
+            _route.tasks.send([task.task_id for task in tasks if task.delay_seconds == delay_seconds], delay_seconds)
         if result.failed:
             # Sooner than the queue's own visibility timeout, which must outlast the function.
             handles = [message.receipt_handle for message in result.failed]
             _route.give_back(handles, result.give_back_seconds)
     except (Transient, Permanent) as error:
         # Reconcile sends the tasks that are committed; the queue's timeout returns the messages.
-        _telemetry.log("queue.failed", level="WARNING", reason=str(error), task_ids=task_ids)
+        _telemetry.log("queue.failed", level="WARNING", reason=str(error), task_ids=[task.task_id for task in tasks])
     return result.response
 
 
-def _process(message: Message, task_ids: list[str]) -> bool:
+def _process(message: Message, tasks: list[SentTask]) -> bool:
     envelope: Envelope | None = None
     try:
         envelope = decode_envelope(message.body)
-        task_ids += route(envelope, _route.deps)
+        tasks += route(envelope, _route.deps)
     except UnreadableEnvelope as error:
         # A newer version's envelope is for the code that is being deployed; after 20 receipts bury has it.
         _telemetry.log("delivery.kept", level="WARNING", message_id=message.id, reason=str(error))

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from shared.adapters.limits import Gate, LimitedClient
 from shared.domain.errors import OutcomeUnknown, Transient
 
 # Connecting, and then each read: together below the write_seconds of execute's policy.
@@ -15,9 +16,18 @@ TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 USER_AGENT = "webhook-orchestrator"
 
 
-def open_client(base_url: str, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """Returns a client with timeouts; ``transport`` stands in for the network in a unit test."""
-    return httpx.Client(
+# The extension of a request that names whose budgets pay for it.
+# https://www.python-httpx.org/advanced/extensions/
+ACCOUNT = "account"
+
+
+def open_client(base_url: str, gate: Gate, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """Returns a client with timeouts, whose requests pass ``gate``.
+
+    ``transport`` stands in for the network in a unit test.
+    """
+    return LimitedClient(
+        gate,
         base_url=base_url,
         timeout=TIMEOUT,
         follow_redirects=True,
@@ -37,16 +47,20 @@ def send_request(
     headers: Mapping[str, str],
     json: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
+    account: str = "",
 ) -> httpx.Response:
-    """Sends a request and returns its answer, whatever its status below 500.
+    """Sends a request and returns its answer, whatever its status below 500; ``account``'s budgets pay for it.
 
     Raises:
+        Limited: when it may not be sent now.
         Transient: when it was not sent, or only read, so that sending it again does no harm.
         OutcomeUnknown: when a write was sent and no answer, or a server's fault, came back.
     """
     is_write = method not in {"GET", "HEAD"}
+    # Beside the client's timeouts, which httpx puts there too.
+    extensions = {ACCOUNT: account}
     try:
-        response = client.request(method, path, headers=dict(headers), json=json, params=params)
+        response = client.request(method, path, headers=dict(headers), json=json, params=params, extensions=extensions)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
         raise Transient(f"{upstream} cannot be reached: {type(error).__name__} {error}") from error
     except httpx.HTTPError as error:

@@ -52,9 +52,16 @@ class PowertoolsTelemetry:
         """Adds to a metric of this invocation: counts are summed, durations are kept each."""
         measured = self._measured()
         if metric.endswith(_DURATION):
-            measured.setdefault(metric, []).append(value)
+            measured.setdefault((metric, MetricUnit.Seconds), []).append(value)
         else:
-            measured[metric] = [measured.get(metric, [0])[0] + value]
+            key = metric, MetricUnit.Count
+            measured[key] = [measured.get(key, [0])[0] + value]
+
+    def gauge(self, metric: str, value: float) -> None:
+        """Says how something stands now: each change within an invocation is kept."""
+        values = self._measured().setdefault((metric, MetricUnit.NoUnit), [])
+        if not values or values[-1] != value:
+            values.append(value)
 
     def exception(self, message: str, **fields: object) -> None:
         """Writes a line with the traceback of the error that is being handled."""
@@ -83,16 +90,15 @@ class PowertoolsTelemetry:
         if measured and self._config.enable_metrics:
             metrics = EphemeralMetrics(namespace=NAMESPACE, service=self._function)
             metrics.set_default_dimensions(environment=self._config.environment)
-            for name, values in measured.items():
-                unit = MetricUnit.Seconds if name.endswith(_DURATION) else MetricUnit.Count
+            for (name, unit), values in measured.items():
                 for value in values:
                     metrics.add_metric(name=name, unit=unit, value=value)
             metrics.flush_metrics()
         measured.clear()
 
-    def _measured(self) -> dict[str, list[float]]:
+    def _measured(self) -> dict[tuple[str, MetricUnit], list[float]]:
         # Of this thread: the local workers run several invocations at once.
         if not hasattr(self._invocation, "measured"):
             self._invocation.measured = {}
-        found: dict[str, list[float]] = self._invocation.measured
+        found: dict[tuple[str, MetricUnit], list[float]] = self._invocation.measured
         return found

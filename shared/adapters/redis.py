@@ -1,10 +1,11 @@
-"""Redis: halts of the whole fleet and installation tokens. Losing it slows the system, never corrupts it."""
+"""Redis: texts with an age limit, and scripts. Losing it slows the system, never corrupts it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis
+from redis.commands.core import Script
 
 # A Redis that does not answer is not asked again for this long: work goes on with what this worker knows.
 AVOID_SECONDS = 5.0
@@ -43,6 +44,25 @@ class RedisCache:
         """Forgets the key."""
         self._ask(lambda: self._client.delete(key))
 
+    def load(self, script: str) -> Script:
+        """Returns a Lua script that ``run`` takes; Redis is given its text when it does not have it yet."""
+        return self._client.register_script(script)
+
+    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | float]) -> Sequence[Any] | None:
+        """Runs the script and returns its answer, or None when Redis is away."""
+        answer: Sequence[Any] | None = self._ask(lambda: script(keys, arguments))
+        return answer
+
+    def read_fields(self, key: str) -> Mapping[str, str]:
+        """Returns the fields of a hash, none when there is none to be had."""
+        found: Mapping[str, str] = self._ask(lambda: self._client.hgetall(key)) or {}
+        return found
+
+    def list_keys(self, pattern: str) -> Sequence[str]:
+        """Returns the keys that match, none when there are none to be had; for monitoring, not for work."""
+        found: Sequence[str] = self._ask(lambda: list(self._client.scan_iter(match=pattern))) or ()
+        return found
+
     def is_up(self) -> bool:
         """Tells whether Redis answers now, whatever it did a moment ago."""
         try:
@@ -62,23 +82,3 @@ class RedisCache:
         except redis.RedisError:
             self._avoid_until = self._clock() + AVOID_SECONDS
             return None
-
-
-class RedisHalts:
-    """See ``shared.ports.Halts``. What this worker was told itself holds even while Redis is away."""
-
-    def __init__(self, cache: RedisCache, clock: Callable[[], float] = time.monotonic) -> None:
-        self._cache = cache
-        self._clock = clock
-        self._own: dict[str, float] = {}
-
-    def halted_seconds(self, upstream: str) -> float:
-        """Returns how long no request may be sent."""
-        own = self._own.get(upstream, 0.0) - self._clock()
-        return max(own, self._cache.remaining_seconds(f"halt:{upstream}"), 0.0)
-
-    def halt(self, upstream: str, seconds: float) -> None:
-        """Halts every worker's requests to ``upstream``; a longer halt in force stays."""
-        if seconds > self.halted_seconds(upstream):
-            self._own[upstream] = self._clock() + seconds
-            self._cache.put(f"halt:{upstream}", "1", seconds)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from shared.domain.command import read_command
 from shared.domain.envelope import Envelope, inflate
+from shared.domain.moment import Moment, read_moment
 from shared.domain.payload import parse_payload, read_json
 from shared.domain.subject import Subject, derive_subject, storable
 
@@ -29,8 +31,13 @@ class Delivery:
     sender: str | None
 
     @property
+    def moment(self) -> Moment | None:
+        """The moment of its subject that it tells of, or None."""
+        return read_moment(self.envelope.event, self.payload, self.subject.sha)
+
+    @property
     def document(self) -> dict[str, Any]:
-        """What patterns are matched against and templates see: the payload, ``subject`` and ``delivery``."""
+        """What patterns are matched against and templates see; see ``build_document``."""
         return build_document(self.envelope.event, self.envelope.delivery_id, self.payload, self.subject)
 
 
@@ -52,11 +59,13 @@ def read_delivery(envelope: Envelope, deflated: bytes) -> Delivery:
 
 
 def build_document(event: str, delivery_id: str, payload: dict[str, Any], subject: Subject) -> dict[str, Any]:
-    """Returns the payload with ``subject`` and ``delivery`` beside its own members."""
+    """Returns the payload with ``subject``, ``delivery`` and, when it is one, ``command`` beside its own members."""
     repository = payload.get("repository")
     default_branch = repository.get("default_branch") if isinstance(repository, dict) else None
+    command = read_command(payload)
     return {
         **payload,
+        **({} if command is None else {"command": command}),
         "subject": {
             "key": subject.key,
             "repository": subject.repository,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+MARKER_BEGINNING = "<!-- webhook-orchestrator effect="
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -25,7 +27,7 @@ class Effect:
     @property
     def marker(self) -> str:
         """The mark as it is put into Markdown: GitHub does not show HTML comments."""
-        return f"<!-- webhook-orchestrator effect={self.id} -->"
+        return f"{MARKER_BEGINNING}{self.id} -->"
 
 
 @dataclass(frozen=True, slots=True)

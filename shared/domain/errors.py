@@ -29,8 +29,12 @@ class Transient(Exception):
         self.after_seconds = after_seconds
 
 
-class Limited(Transient):
-    """The upstream's budget is spent: wait, without spending an attempt.
+class Deferred(Transient):
+    """It is not to be done yet: wait, without spending an attempt."""
+
+
+class Limited(Deferred):
+    """The upstream's budget is spent.
 
     Attributes:
         upstream: who limits us, ``github`` or ``codegen``.
@@ -47,3 +51,22 @@ class OutcomeUnknown(Transient):
 
 class Permanent(Exception):
     """It will never work as it stands: give up, with the reason."""
+
+
+class Declined(Exception):
+    """A rule forbids it, now and later: the run ends, and no step for failures follows.
+
+    Attributes:
+        is_superseded: because something newer takes its place.
+    """
+
+    def __init__(self, reason: str, *, is_superseded: bool = False) -> None:
+        super().__init__(reason)
+        self.is_superseded = is_superseded
+
+
+class Unavailable(Permanent):
+    """The upstream is gone or refuses its service: the step fails softly, with the reason, and is not dead.
+
+    Nobody has to mend the task: the steps for failures say it once, and the run ends as ``failed``.
+    """

@@ -18,7 +18,8 @@ Known differences:
 * A pattern without any field is an error at EventBridge; here it matches everything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -43,11 +44,12 @@ from shared.domain.pattern_operators import (
     show_value,
 )
 
-__all__ = ["Answer", "Clause", "Pattern", "PatternError", "compile_pattern"]
+__all__ = ["Answer", "Clause", "Pattern", "PatternError", "compile_pattern", "find_pattern_faults"]
 
 # Far above any real pattern; they stop a file whose YAML aliases unfold without end.
 MAX_DEPTH: Final = 100
 MAX_CLAUSES: Final = 1_000
+MAX_FAULTS: Final = 50
 
 _BECAUSE_CHARACTERS: Final = 500
 _WANTS_CHARACTERS: Final = 200
@@ -90,11 +92,10 @@ class Pattern:
 
     def explain(self, document: Mapping[str, object]) -> Answer:
         """Tells whether a document from ``json.loads`` matches and, if not, which clause failed first."""
-        for part in self._clauses.parts:
-            if not part.holds(document):
-                because = describe_failure(part.find_failure(document))
-                return Answer(matched=False, because=cut_text(because, _BECAUSE_CHARACTERS))
-        return self._success
+        failure = self._clauses.find_failure(document)
+        if failure is None:
+            return self._success
+        return Answer(matched=False, because=cut_text(describe_failure(failure), _BECAUSE_CHARACTERS))
 
     def clauses(self, document: Mapping[str, object]) -> list[Clause]:
         """Returns every leaf held against the document, in the pattern's order.
@@ -123,9 +124,22 @@ def compile_pattern(pattern: Mapping[str, object], *, path: str = "match") -> Pa
     Raises:
         PatternError: the pattern is faulty; the first fault is named.
     """
-    if not isinstance(pattern, Mapping):
-        raise PatternError(path, "an object of fields", show_source(pattern))
-    return Pattern(_Compiler().compile_fields(pattern, path, _Place()))
+    compiler = _Compiler()
+    clauses = compiler.compile(pattern, path)
+    for fault in compiler.faults:
+        raise fault
+    return Pattern(clauses)
+
+
+def find_pattern_faults(pattern: object, *, path: str = "match") -> list[PatternError]:
+    """Returns every fault of a pattern, in its order; none when it can be compiled."""
+    compiler = _Compiler()
+    compiler.compile(pattern, path)
+    return compiler.faults
+
+
+class _Endless(PatternError):
+    """The pattern is beyond a limit, and is not looked at any further."""
 
 
 class _Place(NamedTuple):
@@ -141,15 +155,44 @@ class _Place(NamedTuple):
 
 
 class _Compiler:
-    """Compiles one pattern; `path` is always the place in its file and `place` the one in documents."""
+    """Compiles one pattern; `path` is always the place in its file and `place` the one in documents.
+
+    A faulty part is left out and its fault kept, so that all are found at once.
+    """
 
     def __init__(self) -> None:
+        self.faults: list[PatternError] = []
         self._clauses = 0
+
+    def compile(self, pattern: object, path: str) -> Every:
+        if not isinstance(pattern, Mapping):
+            self.faults.append(PatternError(path, "an object of fields", show_source(pattern)))
+            return Every(())
+        try:
+            return self.compile_fields(pattern, path, _Place())
+        except _Endless as fault:
+            self.faults.append(fault)
+            return Every(())
 
     def compile_fields(self, fields: Mapping[str, object], path: str, place: _Place) -> Every:
         if place.depth > MAX_DEPTH:
-            raise PatternError(cut_text(path, _BECAUSE_CHARACTERS), f"at most {MAX_DEPTH} levels", "more")
-        return Every(tuple(self._compile_field(key, value, path, place) for key, value in fields.items()))
+            raise _Endless(cut_text(path, _BECAUSE_CHARACTERS), f"at most {MAX_DEPTH} levels", "more")
+        parts = []
+        for key, value in fields.items():
+            with self._keeping_faults():
+                parts.append(self._compile_field(key, value, path, place))
+        return Every(tuple(parts))
+
+    @contextmanager
+    def _keeping_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except _Endless:
+            raise
+        except PatternError as fault:
+            self.faults.append(fault)
+            if len(self.faults) > MAX_FAULTS:
+                raise _Endless(fault.path, f"at most {MAX_FAULTS} faults", "more") from None
 
     def _compile_field(self, key: object, value: object, path: str, place: _Place) -> Part:
         if not isinstance(key, str):
@@ -184,27 +227,29 @@ class _Compiler:
         parts = []
         for index, alternative in enumerate(value):
             inner = place._replace(alternatives=(*place.alternatives, f"{name}[{index}]"))
-            parts.append(self._compile_object(alternative, f"{path}[{index}]", inner))
+            with self._keeping_faults():
+                parts.append(self._compile_object(alternative, f"{path}[{index}]", inner))
         return Either(name, tuple(parts))
 
     def _compile_leaf(self, key: str, values: list[object], path: str, place: _Place) -> Leaf:
         self._clauses += 1
         if self._clauses > MAX_CLAUSES:
-            raise PatternError(path, f"at most {MAX_CLAUSES} clauses", "more")
+            raise _Endless(path, f"at most {MAX_CLAUSES} clauses", "more")
         if not values:
             raise PatternError(path, "at least one value", "an empty list")
         literals: list[object] = []
         conditions: list[Condition] = []
         for index, value in enumerate(values):
-            if isinstance(value, Mapping):
-                conditions.append(compile_operator(value, f"{path}[{index}]"))
-            elif value is None or isinstance(value, str | bool) or is_number(value):
-                literals.append(value)
-            else:
-                expected = "a string, a number, true, false, null or an operator"
-                # YAML reads a bare 2017-10-02 as a date.
-                suggestion = show_value(value.isoformat()) if isinstance(value, date) else ""
-                raise PatternError(f"{path}[{index}]", expected, show_source(value), suggestion)
+            with self._keeping_faults():
+                if isinstance(value, Mapping):
+                    conditions.append(compile_operator(value, f"{path}[{index}]"))
+                elif value is None or isinstance(value, str | bool) or is_number(value):
+                    literals.append(value)
+                else:
+                    expected = "a string, a number, true, false, null or an operator"
+                    # YAML reads a bare 2017-10-02 as a date.
+                    suggestion = show_value(value.isoformat()) if isinstance(value, date) else ""
+                    raise PatternError(f"{path}[{index}]", expected, show_source(value), suggestion)
         return Leaf(
             key=key,
             path=place.path,

@@ -1,7 +1,7 @@
 """A compiled pattern's clauses as a tree: held against a document, and what they saw there.
 
-Each part answers three questions: ``holds``, quickly, whether it matches; ``find_failure``, after a no, which
-leaf it was; ``inspect``, what every leaf sees.
+Each part answers two questions: ``find_failure``, quickly, which leaf is the first that fails, if one does;
+``inspect``, what every leaf sees.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +27,10 @@ class Leaf:
     absent: bool
     alternatives: tuple[str, ...]
 
-    def holds(self, document: Mapping[str, object]) -> bool:
-        """Tells whether the object's field satisfies the leaf."""
-        return self.accepts(document.get(self.key, _MISSING))
-
-    def find_failure(self, document: Mapping[str, object]) -> "Finding":
-        """Returns what the leaf sees in the object's field, which does not satisfy it."""
-        return Finding(self, document.get(self.key, _MISSING), matched=False)
+    def find_failure(self, document: Mapping[str, object]) -> "Finding | None":
+        """Returns what the leaf sees in the object's field; None when that satisfies it."""
+        value = document.get(self.key, _MISSING)
+        return None if self.accepts(value) else Finding(self, value, matched=False)
 
     def inspect(self, document: Mapping[str, object]) -> "Finding":
         """Returns what the leaf sees in the object's field."""
@@ -42,22 +39,19 @@ class Leaf:
 
     def accepts(self, value: object) -> bool:
         """Tells whether a field's value, of any type or missing, satisfies the leaf."""
-        if isinstance(value, list):
+        kind = type(value)
+        # By type first: True equals 1 in Python and not in JSON.
+        literals = self.literals.get(kind)
+        if literals is not None and value in literals:
+            return True
+        if kind is list:
             # One element is enough, for anything-but as well: ["a", "b"] is anything but "a". AWS's page
             # eb-event-patterns-arrays.html states it for values ("if the intersection ... is non-empty"); the
             # Ruler does it for all operators, since each element is a field of its own (Event.java).
-            plain = [element for element in iterate_elements(value) if not isinstance(element, dict)]
-            return any(map(self.accepts_plain, plain)) if plain else self.absent
-        if value is _MISSING or isinstance(value, dict):
+            plain = [each for each in iterate_elements(value) if not isinstance(each, dict)]  # type: ignore[arg-type]
+            return any(map(self.accepts, plain)) if plain else self.absent
+        if kind is dict or value is _MISSING:
             return self.absent
-        return self.accepts_plain(value)
-
-    def accepts_plain(self, value: object) -> bool:
-        """Tells whether a value that is no array and no object satisfies the leaf."""
-        # By type first: True equals 1 in Python and not in JSON.
-        literals = self.literals.get(type(value))
-        if literals is not None and value in literals:
-            return True
         for test in self.tests:  # noqa: SIM110 - any() with a generator takes twice the time
             if test(value):
                 return True
@@ -70,16 +64,13 @@ class Every:
 
     parts: tuple["Part", ...]
 
-    def holds(self, document: Mapping[str, object]) -> bool:
-        """Tells whether the object satisfies all parts."""
-        for part in self.parts:  # noqa: SIM110 - all() with a generator takes twice the time
-            if not part.holds(document):
-                return False
-        return True
-
-    def find_failure(self, document: Mapping[str, object]) -> "Finding | Findings":
-        """Returns what the first part that fails sees; one must."""
-        return next(part.find_failure(document) for part in self.parts if not part.holds(document))
+    def find_failure(self, document: Mapping[str, object]) -> "Finding | Findings | None":
+        """Returns what the first part that fails sees; None when all hold."""
+        for part in self.parts:
+            failure = part.find_failure(document)
+            if failure is not None:
+                return failure
+        return None
 
     def inspect(self, document: Mapping[str, object]) -> "Findings":
         """Returns what all parts see in the object."""
@@ -94,17 +85,18 @@ class Nested:
     key: str
     fields: Every
 
-    def holds(self, document: Mapping[str, object]) -> bool:
-        """Tells whether one object in the field holds."""
+    def find_failure(self, document: Mapping[str, object]) -> "Finding | Findings | None":
+        """Returns what the first part that fails sees, of several objects in the closest; None when one holds."""
         value = document.get(self.key)
-        if isinstance(value, dict):
-            return self.fields.holds(value)
-        return any(map(self.fields.holds, _list_objects(value)))
-
-    def find_failure(self, document: Mapping[str, object]) -> "Finding | Findings":
-        """Returns what the first part that fails sees; of several objects, what the closest sees."""
-        objects = _list_objects(document.get(self.key))
-        return self.fields.find_failure(objects[0]) if len(objects) == 1 else self.inspect(document)
+        if type(value) is dict:
+            return self.fields.find_failure(value)
+        objects = _list_objects(value)
+        failure = None
+        for each in objects:
+            failure = self.fields.find_failure(each)
+            if failure is None:
+                return None
+        return failure if len(objects) == 1 else self.inspect(document)
 
     def inspect(self, document: Mapping[str, object]) -> "Findings":
         """Returns what is seen in the field's object, of several in the closest."""
@@ -118,14 +110,15 @@ class Either:
     path: str
     parts: tuple[Every, ...]
 
-    def holds(self, document: Mapping[str, object]) -> bool:
-        """Tells whether the object satisfies one of the alternatives."""
-        return any(part.holds(document) for part in self.parts)
-
-    def find_failure(self, document: Mapping[str, object]) -> "Findings":
-        """Returns the first failure of each alternative; all must fail."""
-        parts = tuple(part.find_failure(document) for part in self.parts)
-        return Findings(parts, matched=False, either=self.path)
+    def find_failure(self, document: Mapping[str, object]) -> "Findings | None":
+        """Returns the first failure of each alternative; None when one holds."""
+        failures = []
+        for part in self.parts:
+            failure = part.find_failure(document)
+            if failure is None:
+                return None
+            failures.append(failure)
+        return Findings(tuple(failures), matched=False, either=self.path)
 
     def inspect(self, document: Mapping[str, object]) -> "Findings":
         """Returns what all alternatives see in the object."""

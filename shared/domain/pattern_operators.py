@@ -25,6 +25,8 @@ _COMPARISONS: Final = {
     ">=": operator.ge,
 }
 
+_WORD: Final = re.compile(r"[\w /.:@#-]{,78}", re.ASCII).fullmatch
+
 Test = Callable[[object], bool]
 
 
@@ -32,7 +34,7 @@ class PatternError(ValueError):
     """A pattern is faulty and whoever wrote it must mend it.
 
     Attributes:
-        path: the dotted key path of the fault, as in ``match.check_run.name[0].wildcard``.
+        path: the dotted key path of the fault, as in ``match.check_run.name[0].wildcard``; empty: all of it.
         expected: what is wanted there.
         found: what is there, in at most 80 ASCII characters.
         suggestion: what was probably meant, or an empty string.
@@ -40,7 +42,8 @@ class PatternError(ValueError):
 
     def __init__(self, path: str, expected: str, found: str, suggestion: str = "") -> None:
         hint = f"; did you mean {suggestion}?" if suggestion else ""
-        super().__init__(f"{path}: expected {expected}, found {found}{hint}")
+        place = f"{path}: " if path else ""
+        super().__init__(f"{place}expected {expected}, found {found}{hint}")
         self.path = path
         self.expected = expected
         self.found = found
@@ -72,7 +75,7 @@ def compile_operator(expression: Mapping[object, object], path: str) -> Conditio
     name, argument = next(iter(expression.items()))
     if not isinstance(name, str) or name not in OPERATORS:
         expected = f"one of the operators {', '.join(OPERATORS)}"
-        raise PatternError(path, expected, show_source(name), _suggest(name, OPERATORS))
+        raise PatternError(path, expected, show_source(name), find_nearest(name, OPERATORS))
     return OPERATORS[name](argument, f"{path}.{name}")
 
 
@@ -138,11 +141,15 @@ def is_comparison(value: object) -> bool:
 
 
 def _show_plain(value: object) -> str:
+    # Most values are a plain word, which need not go through the encoder.
+    if isinstance(value, str) and _WORD(value):
+        return f'"{value}"'
     text = json.dumps(value[:SHOWN_CHARACTERS] if isinstance(value, str) else value)
     return cut_text(text, SHOWN_CHARACTERS)
 
 
-def _suggest(name: object, names: Iterable[str]) -> str:
+def find_nearest(name: object, names: Iterable[str]) -> str:
+    """Returns the name that was probably meant, in quotes, or an empty text when none is near."""
     near = difflib.get_close_matches(str(name), names, n=1)
     return show_value(near[0]) if near else ""
 
@@ -159,7 +166,7 @@ def _compile_affix(name: str, has_affix: Callable[[str, str], bool], argument: o
         return Condition(f"{name} {show_value(text)}", lambda value: isinstance(value, str) and has_affix(value, text))
     if list(argument) != ["equals-ignore-case"]:
         expected = 'a string or {"equals-ignore-case": a string}'
-        suggestion = _suggest(next(iter(argument), ""), ["equals-ignore-case"])
+        suggestion = find_nearest(next(iter(argument), ""), ["equals-ignore-case"])
         raise PatternError(path, expected, show_source(argument), suggestion)
     text = _require_text(argument["equals-ignore-case"], f"{path}.equals-ignore-case")
     folded = text.casefold()
@@ -199,10 +206,10 @@ def _compile_wildcard(argument: object, path: str) -> Condition:
             segments.append("")
         else:
             segments[-1] += piece.removeprefix("\\")
-    return Condition(f"wildcard {show_value(text)}", _match_segments(segments))
+    return Condition(f"wildcard {show_value(text)}", match_segments(segments))
 
 
-def _match_segments(segments: list[str]) -> Test:
+def match_segments(segments: list[str]) -> Test:
     """Returns a test that finds the texts between the wildcards in order, each at its first place.
 
     The first place is never worse than a later one, so nothing is tried twice and the time is linear.
@@ -250,7 +257,7 @@ def _compile_anything_but_operator(expression: Mapping[object, object], path: st
     name = next(iter(expression), None)
     if len(expression) != 1 or not isinstance(name, str) or name not in _EXCLUDABLE:
         expected = f"exactly one of {', '.join(_EXCLUDABLE)}"
-        raise PatternError(path, expected, show_source(expression), _suggest(name, _EXCLUDABLE))
+        raise PatternError(path, expected, show_source(expression), find_nearest(name, _EXCLUDABLE))
     path = f"{path}.{name}"
     argument = expression[name]
     excluded = argument if isinstance(argument, list) else [argument]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
+from shared.domain.errors import Deferred, OutcomeUnknown, Permanent, Transient, Unavailable
 
 MAX_RETRY_SECONDS = 900.0
 # An answer that never came may belong to a write that is still under way: longer than any request of ours
@@ -19,7 +19,7 @@ class RetryIn:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Out of budget: try again after ``seconds``, and count this attempt as none."""
+    """Not yet: try again after ``seconds``, and count this attempt as none."""
 
     seconds: float
 
@@ -31,7 +31,14 @@ class DeadLetter:
     reason: str
 
 
-Decision = RetryIn | Defer | DeadLetter
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The step has failed, for ``reason``; there is nothing to mend."""
+
+    reason: str
+
+
+Decision = RetryIn | Defer | DeadLetter | Fail
 
 
 def plan_retry(error: Exception, attempt: int, *, max_attempts: int, base_seconds: float, jitter: float) -> Decision:
@@ -44,11 +51,14 @@ def plan_retry(error: Exception, attempt: int, *, max_attempts: int, base_second
         base_seconds: the delay after the first attempt; it doubles with each.
         jitter: a random number in [0, 1), so that what failed together does not return together.
     """
+    if isinstance(error, Unavailable):
+        return Fail(str(error))
     if isinstance(error, Permanent):
         return DeadLetter(str(error))
     asked = error.after_seconds if isinstance(error, Transient) else None
-    if isinstance(error, Limited):
-        return Defer((asked or base_seconds) * (1 + jitter / 10))
+    if isinstance(error, Deferred):
+        # Who limits has dealt out different times already; any later is a place in the budget missed.
+        return Defer(asked or base_seconds)
     if attempt >= max_attempts:
         return DeadLetter(f"gave up after {attempt} attempts: {describe(error)}")
     backoff = min(base_seconds * 2 ** (attempt - 1), MAX_RETRY_SECONDS) * (0.5 + jitter / 2)

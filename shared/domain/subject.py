@@ -8,7 +8,7 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MAX_KEY_CHARACTERS = 512
@@ -48,6 +48,12 @@ def derive_subject(event: str, payload: Mapping[str, Any]) -> Subject:
     else:
         key = repository
     return Subject(key[:MAX_KEY_CHARACTERS], repository, number, sha, ref)
+
+
+def resolve_subject(subject: Subject, key: str) -> Subject:
+    """Returns the subject under another key: the pull request that a commit turned out to belong to."""
+    number = key.rpartition("#")[2]
+    return replace(subject, key=key, number=int(number)) if number.isdecimal() else subject
 
 
 def _object(value: Any, name: str) -> Mapping[str, Any]:  # noqa: ANN401 - anything may stand in a payload

@@ -25,6 +25,7 @@ class AgentReport:
         result: the agent's final text.
         summary: a short text.
         pull_requests: addresses of what it opened.
+        detail: why it ended as it did, for a person; None when the status says all.
     """
 
     agent: str
@@ -35,6 +36,7 @@ class AgentReport:
     result: str | None = None
     summary: str | None = None
     pull_requests: tuple[str, ...] = ()
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ class ClaimedTask:
         agent_run_id: of the agent run that was started, or None.
         poll_count: how often it was polled.
         agent_age_seconds: how long ago it was started.
+        subject: key of what the run is about.
+        is_over: the run was ended meanwhile: what is left is to end the agent that this task started, if it did.
+        once_spent_by: the run that has taken the one chance of the group, or None.
     """
 
     task_id: str
@@ -81,6 +86,9 @@ class ClaimedTask:
     agent_run_id: str | None = None
     poll_count: int = 0
     agent_age_seconds: float = 0.0
+    subject: str = ""
+    is_over: bool = False
+    once_spent_by: str | None = None
 
     @property
     def step(self) -> Step:
@@ -101,7 +109,7 @@ class ClaimedTask:
         }
 
 
-Outcome = Literal["succeeded", "retried", "deferred", "dead"]
+Outcome = Literal["succeeded", "failed", "declined", "retried", "deferred", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,9 @@ class Settlement:
         written: what was written outside by this attempt.
         agent_run: how the agent run stands.
         outputs: what later steps may use.
+        is_agent_over: nothing of the agent is left to wait for; so it is whenever the status is final.
+        is_effect_dropped: the planned effect was certainly not written, so that the next attempt need not look for
+            it, which not every action can.
     """
 
     status: Status
@@ -129,3 +140,5 @@ class Settlement:
     written: Written | None = None
     agent_run: AgentReport | None = None
     outputs: Mapping[str, Any] | None = None
+    is_agent_over: bool = False
+    is_effect_dropped: bool = False

@@ -2,65 +2,47 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from shared.domain.pattern import Pattern, PatternError, compile_pattern
+from shared.domain.globs import one_of
 from shared.domain.statuses import Status
+from shared.domain.trigger import Seconds, Strict, Trigger, Triggers
 
-_DURATION = re.compile(r"(\d+)\s*([smhd])")
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# The longest that SQS delays a message.
+MAX_DEBOUNCE_SECONDS = 900
+
 _NAME = r"^[a-z][a-z0-9_-]{0,63}$"
+# The steps that start an agent, which costs money and may push: guards and caps are about these.
+AGENT_STEPS = frozenset({"codegen.run", "codegen.resume", "actions.run"})
+APPROVAL_STEP = "approval.wait"
+INSTRUCTION_PREFIX = "orchestrator."
 
 
-def _read_duration(value: object) -> object:
-    if isinstance(value, str):
-        found = _DURATION.fullmatch(value.strip())
-        if found is None:
-            raise ValueError("must be a duration such as 30s, 5m, 2h or 1d")
-        return int(found[1]) * _UNIT_SECONDS[found[2]]
-    return value
+class Retry(Strict):
+    """How often a step is tried.
 
-
-Seconds = Annotated[int, BeforeValidator(_read_duration), Field(gt=0, le=7 * 86400)]
-
-
-class _Strict(BaseModel):
-    """An unknown key is an error, not a wish that is silently not granted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Trigger(_Strict):
-    """When a workflow matches an event: one of ``actions`` (any, when absent) and the pattern ``match``."""
-
-    actions: tuple[str, ...] | None = None
-    match: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("match")
-    @classmethod
-    def _compiles(cls, value: dict[str, Any]) -> dict[str, Any]:
-        compile_pattern(value)
-        return value
-
-    @cached_property
-    def pattern(self) -> Pattern:
-        """The compiled ``match``."""
-        return compile_pattern(self.match)
-
-
-class Retry(_Strict):
-    """How often a step is tried."""
+    Attributes:
+        max_attempts: the tries, the first included; waiting for a limit is none.
+    """
 
     max_attempts: int = Field(default=8, ge=1, le=20)
 
 
-class Step(_Strict):
-    """One step: ``uses`` names an action, ``with`` its arguments, templates in any text."""
+class Step(Strict):
+    """One step.
+
+    Attributes:
+        id: names the step's outputs for later ones; without it its place does, ``steps["1"]``.
+        uses: the action.
+        with: the action's arguments; every text is a template.
+        when: ``success`` while no step before has failed, ``failure`` once one has, ``always`` either way.
+        timeout: how long an agent run or an approval is waited for.
+        retry: how often it is tried.
+    """
 
     id: str | None = Field(default=None, pattern=_NAME)
     uses: str
@@ -70,11 +52,70 @@ class Step(_Strict):
     retry: Retry | None = None
 
 
-class Workflow(_Strict):
-    """A named rule. ``version`` is its content's hash: a run keeps the version it started with."""
+class Caps(Strict):
+    """How many agent runs a workflow may start within 24 hours; absent: only the deployment's own caps hold.
+
+    Attributes:
+        per_subject: on one pull request, issue, branch or commit.
+        per_repository: in one repository.
+        per_day: in all.
+    """
+
+    per_subject: int | None = Field(default=None, ge=0)
+    per_repository: int | None = Field(default=None, ge=0)
+    per_day: int | None = Field(default=None, ge=0)
+
+
+class Guard(Strict):
+    """Who and what may start agents.
+
+    Attributes:
+        trust: whose events may: ``write`` of those with write access, ``anyone`` of all.
+        loops: what our own App, an agent's bot or a mark of ours caused: ``refuse`` or ``allow``.
+        max_depth: how many agent runs may stand one behind the other, each caused by the one before.
+        max_agent_runs: how many agent runs it may start within 24 hours.
+    """
+
+    trust: Literal["write", "anyone"] = "write"
+    loops: Literal["refuse", "allow"] = "refuse"
+    max_depth: int = Field(default=3, ge=1, le=20)
+    max_agent_runs: Caps = Caps()
+
+
+class Concurrency(Strict):
+    """Which runs stand in each other's way, and what a new one does about the earlier ones of its group.
+
+    Attributes:
+        group: ``subject``, ``repository`` or ``workflow`` (each of this workflow's own runs), or a template of a
+            name that workflows may share.
+        on_conflict: ``cancel`` supersedes the earlier ones; ``queue`` waits for the one under way and supersedes
+            those that wait; ``skip`` does not start; ``once`` supersedes those that have not begun, and does not
+            start when one has, even if it is over.
+    """
+
+    group: str = Field(default="subject", min_length=1, max_length=500)
+    on_conflict: Literal["cancel", "queue", "skip", "once"] = "cancel"
+
+
+class Workflow(Strict):
+    """A named rule. ``version`` is its content's hash: a run keeps the version it started with.
+
+    Attributes:
+        name: unique among those in force.
+        enabled: a later file may switch off an earlier one's workflow by its name.
+        on: what it reacts to, by event.
+        guard: who and what may start agents.
+        concurrency: which of its runs stand in each other's way; absent: none.
+        debounce: seconds that a run waits for a newer one of its group (of its subject, when it has none).
+        steps: run one after the other.
+    """
 
     name: str = Field(pattern=_NAME)
-    on: dict[str, Trigger] = Field(min_length=1)
+    enabled: bool = True
+    on: Triggers
+    guard: Guard = Guard()
+    concurrency: Concurrency | None = None
+    debounce: Annotated[Seconds, Field(le=MAX_DEBOUNCE_SECONDS)] | None = None
     steps: tuple[Step, ...] = Field(min_length=1, max_length=50)
 
     @model_validator(mode="after")
@@ -83,6 +124,21 @@ class Workflow(_Strict):
         if len(ids) != len(set(ids)):
             raise ValueError("two steps have the same id")
         return self
+
+    @cached_property
+    def starts_agents(self) -> bool:
+        """Whether a step starts an agent."""
+        return any(step.uses in AGENT_STEPS for step in self.steps)
+
+    @cached_property
+    def needs_trust(self) -> bool:
+        """Whether a step starts an agent, or tells the orchestrator what to do, before anybody was asked."""
+        for step in self.steps:
+            if step.uses == APPROVAL_STEP:
+                return False
+            if step.uses in AGENT_STEPS or step.uses.startswith(INSTRUCTION_PREFIX):
+                return True
+        return False
 
     @cached_property
     def definition(self) -> dict[str, Any]:
@@ -116,22 +172,17 @@ def judge(workflow: Workflow, event: str, action: str | None, document: Mapping[
 
 
 def _explain(workflow: Workflow, event: str, action: str | None, document: Mapping[str, Any]) -> tuple[bool, str]:
+    if not workflow.enabled:
+        return False, "the workflow is switched off: enabled is false"
     trigger = workflow.on.get(event)
     if trigger is None:
         return False, _miss(event, tuple(workflow.on))
-    if trigger.actions is not None and action not in trigger.actions:
-        return False, f"action is {json.dumps(action)}, wants {_one_of(trigger.actions)}"
-    return trigger.pattern.explain(document)
+    return trigger.explain(event, action, document)
 
 
 @lru_cache(maxsize=4096)  # nearly every verdict is one of these few
 def _miss(event: str, wanted: tuple[str, ...]) -> str:
-    return f"event is {json.dumps(event)}, wants {_one_of(wanted)}"
-
-
-def _one_of(names: Sequence[str]) -> str:
-    listed = ", ".join(json.dumps(name) for name in names)
-    return listed if len(names) == 1 else f"one of {listed}"
+    return f"event is {json.dumps(event)}, wants {one_of(wanted)}"
 
 
 class Course(NamedTuple):
@@ -148,6 +199,9 @@ def plan_course(workflow: Workflow, outcomes: Mapping[int, Status]) -> Course:
         workflow: the version the run started with.
         outcomes: the final status of each task so far, by position; steps that were passed over are absent.
     """
+    for status in outcomes.values():
+        if status in {Status.CANCELLED, Status.SUPERSEDED}:
+            return Course(None, status)
     has_failed = any(status.is_failure for status in outcomes.values())
     for position in range(max(outcomes, default=-1) + 1, len(workflow.steps)):
         when = workflow.steps[position].when
@@ -158,4 +212,4 @@ def plan_course(workflow: Workflow, outcomes: Mapping[int, Status]) -> Course:
     return Course(None, Status.FAILED if has_failed else Status.SUCCEEDED)
 
 
-__all__ = ["Course", "PatternError", "Step", "Trigger", "Verdict", "Workflow", "judge", "plan_course"]
+__all__ = ["Caps", "Concurrency", "Course", "Guard", "Step", "Trigger", "Verdict", "Workflow", "judge", "plan_course"]

@@ -76,7 +76,7 @@ def plan_acts() -> list[Act]:
         Act("pull request opened", "pull_request", read_sample("pull_request"), workflow="pull_request_analysis"),
         Act("check run failed", "check_run", read_sample("check_run"), workflow="check_failure_analysis"),
         Act("push to the default branch", "push", read_sample("push"), workflow="push_analysis"),
-        Act("comment /codegen ...", "issue_comment", read_sample("issue_comment"), workflow="slash_commands"),
+        Act("comment /codegen ...", "issue_comment", read_sample("issue_comment"), workflow="slash_codegen"),
         Act("NUL and half a character", "star", star),
         Act("wrong signature", "push", b"{}", 401, headers={"x-hub-signature-256": f"sha256={'0' * 64}"}),
         Act(

@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 from psycopg.rows import dict_row
 
 from shared.adapters.aws import AwsService
-from shared.adapters.redis import RedisCache, RedisHalts
+from shared.adapters.redis import RedisCache
+from shared.adapters.redis_limits import read_circuit, read_least_quota
 from shared.config import AwsConfig, setting
 from shared.domain.statuses import Status
 from shared.observability import write_outcome
@@ -55,8 +56,10 @@ GAUGES = {
     "database_bytes": "size of the database",
     "cache_bytes": "memory that Redis uses",
     "upstream_halted_seconds": "for how long no request may be sent to an upstream that asked us to wait",
+    "upstream_circuit_open": "whether an upstream is not asked because it has failed too often in a row",
     "github_budget_remaining": "requests left of GitHub's primary rate limit",
     "github_budget_limit": "GitHub's primary rate limit",
+    "github_budget_left": "share of the limit that is left to the installation or token that has least",
     "storage_free_bytes": "free space where data and logs are kept",
     "storage_bytes": "all space there",
 }
@@ -130,14 +133,18 @@ def read_database(url: str) -> Values:
 
 
 def read_cache(url: str) -> Values:
-    """Yields what Redis holds: its memory, and which upstreams are halted. Raises redis.RedisError."""
+    """Yields what Redis holds: its memory, and which upstreams are not asked. Raises redis.RedisError."""
     with redis.Redis.from_url(url, socket_timeout=SOURCE_SECONDS, socket_connect_timeout=SOURCE_SECONDS) as client:
         yield "cache_bytes", {}, client.info("memory")["used_memory"]
     cache = RedisCache(url)
     try:
-        halts = RedisHalts(cache)
         for upstream in UPSTREAMS:
-            yield "upstream_halted_seconds", {"upstream": upstream}, halts.halted_seconds(upstream)
+            halted_seconds, is_open = read_circuit(cache, upstream, time.time())
+            yield "upstream_halted_seconds", {"upstream": upstream}, halted_seconds
+            yield "upstream_circuit_open", {"upstream": upstream}, is_open
+        least = read_least_quota(cache, "github", time.time())
+        if least is not None:
+            yield "github_budget_left", {}, least
     finally:
         cache.close()
 

@@ -22,7 +22,7 @@ _PASSED_ON = (
     *("PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"),
     *("GITHUB_WEBHOOK_SECRET", "GITHUB_TOKEN", "GITHUB_APP_ID", "GITHUB_PRIVATE_KEY", "GITHUB_API_URL"),
-    *("CODEGEN_TOKEN", "CODEGEN_ORG_ID", "CODEGEN_API_URL", "AGENT_POLL_SECONDS"),
+    *("CODEGEN_TOKEN", "CODEGEN_ORG_ID", "CODEGEN_API_URL", "AGENT_POLL_SECONDS", "HTTP_ALLOWED_HOSTS"),
     *("API_TOKEN", "SECRET_KEY", "ENVIRONMENT", "LOG_LEVEL", "ENABLE_METRICS", "ENABLE_TRACING"),
     *("LEASE_SECONDS", "MAX_ATTEMPTS", "RETRY_BASE_SECONDS", "STRANDED_AFTER_SECONDS", "RECONCILE_SECONDS"),
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -92,7 +92,7 @@ class Stack:
             yield Given("github", settings.get("GITHUB_API_URL", "https://api.github.com"))
         else:
             program = self._plan_sandbox("github")
-            settings |= {"GITHUB_API_URL": str(program.address), "GITHUB_TOKEN": "sandbox"}
+            settings |= {"GITHUB_API_URL": str(program.address), "GITHUB_TOKEN": "ghs_sandbox"}
             yield program
         if "CODEGEN_TOKEN" in settings:
             yield Given("codegen", settings.get("CODEGEN_API_URL", "https://api.codegen.com"))

@@ -13,6 +13,7 @@ PROTECTED = [
     f"/api/v1/deliveries/{ANY_ID}",
     f"/api/v1/runs/{ANY_ID}",
     "/api/v1/tasks",
+    "/api/v1/workflows",
 ]
 
 

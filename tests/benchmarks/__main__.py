@@ -9,10 +9,11 @@ from rich.console import Console
 
 from tests.benchmarks.end_to_end import measure_end_to_end
 from tests.benchmarks.ingest_cost import measure_ingest
+from tests.benchmarks.matching_cost import measure_matching
 from tests.benchmarks.packaged_init import measure_packaged
 from tests.benchmarks.table import Figure, print_figures
 
-PARTS = ("packaged", "ingest", "end-to-end")
+PARTS = ("packaged", "ingest", "matching", "end-to-end")
 WIDTH = 110  # where there is no terminal to ask
 NOTES = """\
 CPU time of processes, not the wall clock. What has a baseline was measured in turns with it, in many short rounds,
@@ -27,6 +28,8 @@ boto3 handler. Reading secrets, which waits for the network, is no part of it.
 Ingest: real payloads of 7 to 27 KB, under Lambda's own runtime client, against a local SQS endpoint. Baseline: a
 plain boto3 handler that verifies, parses and sends; it neither logs nor counts. Refused: the handler alone, the
 median.
+
+Verdicts: 200 workflows that all react to the event, judged on a real payload of 25 KB, the document included.
 
 End to end: a signed POST, over 6 connections, to the recorded delivery with its run and first task; real payloads,
 21 KB on average. What a task does to GitHub or Codegen is no part of it. Baseline: the same job on FastAPI, Celery,
@@ -54,6 +57,8 @@ def main(*, quick: bool, part: tuple[str, ...]) -> None:
         if "ingest" in parts:
             rounds = 6 if quick else 12
             figures += measure_ingest(Path(directory) / "ingest", rounds=rounds, deliveries=200, on_progress=tell)
+        if "matching" in parts:
+            figures += measure_matching(rounds=20)
         if "end-to-end" in parts:
             total, rounds = (4_000, 6) if quick else (20_000, 12)
             figures += measure_end_to_end(Path(directory), rounds=rounds, total=total, on_progress=tell)

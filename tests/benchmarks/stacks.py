@@ -50,6 +50,8 @@ def start_ours(supervisor: Supervisor) -> RunningStack:
         "AWS_ENDPOINT_URL": endpoint,
         "GITHUB_WEBHOOK_SECRET": SECRET,
         "GITHUB_TOKEN": "unused",
+        # Nobody: repositories' workflow files are asked for once a minute, and cannot be had.
+        "GITHUB_API_URL": f"http://{HOST}:9",
         "API_TOKEN": "unused",
     }
     settings |= prepare(settings)

@@ -1,38 +1,28 @@
 """The real servers of the contract suites: one of each for the whole session."""
 
-import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
+import httpx
 import pytest
 
 from shared import bootstrap
+from shared.adapters.github.actions import build_actions
+from shared.adapters.github.authorization import TokenAuthorization
+from shared.adapters.github.client import GitHubClient
 from shared.local.free_ports import HOST, choose_port
-from shared.local.servers import AWS_CREDENTIALS, plan_servers
-from shared.local.supervisor import Program, Supervisor
+from shared.local.servers import AWS_CREDENTIALS
+from shared.ports import Action
+from tests.support.outside import APP_TOKEN
+from tests.support.real_servers import run_servers
 from tests.support.record_stores import MemoryStore, PostgresStore, RecordStore
 from tests.support.sandbox_server import SandboxServer
-
-_SETTINGS = {"DATABASE_URL", "REDIS_URL", "AWS_ENDPOINT_URL", "POSTGRES_PORT", "VALKEY_PORT", "AWS_PORT"}
 
 
 @pytest.fixture(scope="session")
 def addresses() -> Iterator[dict[str, str]]:
     """The addresses of ``postgres``, ``valkey`` and ``aws``, all started by this session."""
-    environment = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
-    # Not pytest's own folder: root's Postgres runs as somebody else, who could not pass it.
-    with (
-        tempfile.TemporaryDirectory(prefix="contract-") as directory,
-        Supervisor(Path(directory) / "state") as supervisor,
-    ):
-        started = {}
-        for server in plan_servers(supervisor.state_dir, environment, {}):
-            supervisor.start(server)
-            assert isinstance(server, Program)
-            assert server.address is not None
-            started[server.name] = server.address
-        yield started
+    with run_servers("contract-") as addresses:
+        yield addresses
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +66,23 @@ def codegen_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
     """A sandbox Codegen whose agent runs take no time."""
     with SandboxServer("codegen", tmp_path_factory.mktemp("codegen"), "--run-seconds", "0") as server:
         yield server
+
+
+@pytest.fixture
+def github(github_server: SandboxServer) -> SandboxServer:
+    """A sandbox GitHub that has seen nothing."""
+    github_server.client.post("/_reset").raise_for_status()
+    return github_server
+
+
+@pytest.fixture
+def github_client(github: SandboxServer) -> Iterator[httpx.Client]:
+    """A client of it."""
+    with httpx.Client(base_url=github.url, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def actions(github_client: httpx.Client) -> dict[str, Action]:
+    """GitHub's actions in the name of an App."""
+    return build_actions(GitHubClient(github_client, TokenAuthorization(APP_TOKEN)))

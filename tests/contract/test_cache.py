@@ -1,4 +1,4 @@
-"""The cache and Halts: in memory and in Valkey, and what holds while Valkey is away."""
+"""The cache: in memory and in Valkey."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -6,10 +6,9 @@ from typing import Protocol
 import pytest
 import redis
 
-from shared.adapters.memory.cache import MemoryCache, MemoryHalts
-from shared.adapters.redis import AVOID_SECONDS, RedisCache, RedisHalts
+from shared.adapters.memory.cache import MemoryCache
+from shared.adapters.redis import AVOID_SECONDS, RedisCache
 from shared.local.free_ports import HOST, choose_port
-from shared.ports import Halts
 from tests.support.clock import ManualClock
 
 
@@ -43,13 +42,6 @@ def cache(request: pytest.FixtureRequest) -> Cache:
         return MemoryCache(ManualClock())
     found: Cache = request.getfixturevalue("valkey")
     return found
-
-
-@pytest.fixture(params=["memory", "valkey"])
-def halts(request: pytest.FixtureRequest) -> Halts:
-    if request.param == "memory":
-        return MemoryHalts(ManualClock())
-    return RedisHalts(request.getfixturevalue("valkey"))
 
 
 @pytest.fixture
@@ -92,49 +84,6 @@ def test_a_text_ends_with_its_time() -> None:
     cache.put("key", "text", 10.0)
     clock.advance(10.0)
     assert (cache.get("key"), cache.remaining_seconds("key")) == (None, 0.0)
-
-
-def test_nobody_is_halted_at_first(halts: Halts) -> None:
-    assert halts.halted_seconds("github") == 0.0
-
-
-def test_a_halt_is_for_one_upstream(halts: Halts) -> None:
-    halts.halt("github", 300.0)
-    assert 200.0 < halts.halted_seconds("github") <= 300.0
-    assert halts.halted_seconds("codegen") == 0.0
-
-
-def test_the_longer_halt_counts(halts: Halts) -> None:
-    halts.halt("github", 300.0)
-    halts.halt("github", 5.0)
-    assert halts.halted_seconds("github") > 200.0
-    halts.halt("github", 900.0)
-    assert 800.0 < halts.halted_seconds("github") <= 900.0
-
-
-def test_a_halt_ends() -> None:
-    clock = ManualClock()
-    halts = MemoryHalts(clock)
-    halts.halt("github", 5.0)
-    clock.advance(4.0)
-    assert halts.halted_seconds("github") == 1.0
-    clock.advance(1.0)
-    assert halts.halted_seconds("github") == 0.0
-
-
-def test_the_whole_fleet_is_halted(valkey: RedisCache) -> None:
-    RedisHalts(valkey).halt("github", 300.0)
-    assert RedisHalts(valkey).halted_seconds("github") > 200.0
-
-
-def test_what_a_worker_was_told_itself_holds_without_valkey(away: RedisCache) -> None:
-    clock = ManualClock()
-    halts = RedisHalts(away, clock)
-    halts.halt("github", 300.0)
-    assert halts.halted_seconds("github") == 300.0
-    clock.advance(299.0)
-    assert halts.halted_seconds("github") == 1.0
-    assert RedisHalts(away).halted_seconds("github") == 0.0
 
 
 def test_a_cache_that_is_away_knows_nothing(away: RedisCache) -> None:

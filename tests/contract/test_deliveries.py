@@ -13,6 +13,7 @@ import pytest
 
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Transient
+from shared.domain.run import PlannedRun
 from shared.domain.workflow import Verdict, judge
 from shared.ports import RecordedDelivery
 from tests.support.factories import RECEIVED_AT, build_delivery, build_envelope, build_payload, build_workflow
@@ -27,7 +28,7 @@ def record(store: RecordStore, delivery: Delivery) -> RecordedDelivery:
     workflows = [FIRST, OTHER, SECOND]
     store.put_workflows(*workflows)
     verdicts = [judge(each, delivery.envelope.event, delivery.action, delivery.document) for each in workflows]
-    matched = [each for each, verdict in zip(workflows, verdicts, strict=True) if verdict.matched]
+    matched = [PlannedRun(each) for each, verdict in zip(workflows, verdicts, strict=True) if verdict.matched]
     return store.deliveries.record_delivery(delivery, verdicts, matched)
 
 
@@ -82,6 +83,9 @@ def test_a_delivery_is_recorded_with_verdicts_runs_and_first_tasks(store: Record
         "subject": "acme/widgets#7",
         "status": "queued",
         "reason": None,
+        "group": None,
+        "superseded_by": None,
+        "retry_of": None,
         "created_at": ANY,
         "finished_at": None,
         "tasks": [
@@ -137,7 +141,7 @@ def test_of_many_at_once_one_is_new(store: RecordStore) -> None:
     delivery = build_delivery()
 
     def record_once(_number: int) -> bool:
-        return store.deliveries.record_delivery(delivery, [], [FIRST]).is_known
+        return store.deliveries.record_delivery(delivery, [], [PlannedRun(FIRST)]).is_known
 
     with ThreadPoolExecutor(8) as pool:
         known = list(pool.map(record_once, range(8)))
@@ -151,7 +155,7 @@ def test_all_or_nothing(store: RecordStore) -> None:
     store.put_workflows(FIRST)
     delivery = build_delivery()
     with pytest.raises(store.refusal):
-        store.deliveries.record_delivery(delivery, [], [FIRST, SECOND])
+        store.deliveries.record_delivery(delivery, [], [PlannedRun(FIRST), PlannedRun(SECOND)])
     assert store.reading.read_delivery("github", UUID(delivery.envelope.delivery_id)) is None
     assert store.reading.list_tasks({}, 10, None).items == []
     assert not record(store, delivery).is_known
@@ -204,7 +208,7 @@ def test_any_text_of_a_payload_is_storable(store: RecordStore) -> None:
     verdict = judge(workflow, "pull_request", delivery.action, delivery.document)
     store.put_workflows(FIRST)
 
-    store.deliveries.record_delivery(delivery, [verdict], [FIRST])
+    store.deliveries.record_delivery(delivery, [verdict], [PlannedRun(FIRST)])
 
     document = read(store, delivery)
     for name in ("action", "subject", "repository", "sender"):

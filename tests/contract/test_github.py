@@ -11,7 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.adapters.github.actions import CLOCK_SLACK, MAX_COMMENT_CHARACTERS, Comment, CommitStatus
+from shared.adapters.github.actions.action import CLOCK_SLACK
+from shared.adapters.github.actions.checks import CommitStatus
+from shared.adapters.github.actions.comments import Comment
+from shared.adapters.github.actions.texts import MAX_BODY_CHARACTERS
 from shared.adapters.github.authorization import (
     TOKEN_RESERVE_SECONDS,
     AppAuthorization,
@@ -61,12 +64,12 @@ def test_a_comment_carries_a_mark_that_nobody_sees(server: SandboxServer, github
     assert written.outputs == {"comment_id": int(written.external_id)}
 
 
-def test_a_comment_that_is_too_long_keeps_its_mark(server: SandboxServer, github: GitHubClient) -> None:
+def test_a_comment_that_is_too_long_says_so_and_keeps_its_mark(server: SandboxServer, github: GitHubClient) -> None:
     effect = Effect(EFFECT.id, "github.comment", {**REQUEST, "body": "\u00e4" * 100_000})
     Comment(github).write(effect)
     [body] = read_bodies(server)
-    assert len(body) == MAX_COMMENT_CHARACTERS
-    assert body.endswith(f"\u00e4\n\n{EFFECT.marker}")
+    assert len(body) == MAX_BODY_CHARACTERS
+    assert body.endswith(f"\u00e4\n\n\u2026 (cut: the text has 100,000 characters)\n\n{EFFECT.marker}")
 
 
 def test_a_mark_is_looked_for_on_every_page_since_the_plan(server: SandboxServer, github: GitHubClient) -> None:
@@ -116,11 +119,16 @@ def test_a_comment_is_about_the_subject_unless_told(
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        ({}, "needs a 'body'"),
-        ({"body": " \n"}, "needs a 'body'"),
-        ({"body": "Hi", "number": "twelve"}, "needs a whole 'number'"),
-        ({"body": "Hi", "number": [1]}, "needs a whole 'number'"),
-        ({"body": "Hi", "number": -1}, "needs a whole 'number'"),
+        ({}, "needs 'body'"),
+        ({"body": " \n"}, "needs 'body'"),
+        ({"body": "Hi", "text": "Hi"}, "unknown argument 'text'"),
+        ({"body": "Hi", "number": "twelve"}, "wants a whole number as 'number'"),
+        ({"body": "Hi", "number": [1]}, "wants a whole number as 'number'"),
+        ({"body": "Hi", "number": -1}, "wants a whole number as 'number'"),
+        ({"body": "Hi", "repository": "acme"}, "wants owner/name as 'repository'"),
+        ({"body": "Hi", "repository": "acme/../other"}, "wants owner/name as 'repository'"),
+        ({"body": "Hi", "repository": "acme/.."}, "wants owner/name as 'repository'"),
+        ({"body": "Hi", "repository": "acme/widgets?x=1"}, "wants owner/name as 'repository'"),
     ],
 )
 def test_what_a_comment_lacks(github: GitHubClient, arguments: dict[str, Any], fault: str) -> None:
@@ -135,7 +143,7 @@ def test_a_subject_without_a_number_is_named(github: GitHubClient) -> None:
 
 
 def test_a_status_is_shortened_and_links_to_the_web_only(github: GitHubClient) -> None:
-    arguments = {"state": "error", "description": "x" * 500, "target_url": "javascript:alert(1)", "context": "c"}
+    arguments = {"state": "error", "description": "x" * 500, "target_url": "https://ci.example/1", "context": "c"}
     planned = CommitStatus(github).plan(arguments, read_document())
     assert planned == {
         "repository": "acme/widgets",
@@ -143,8 +151,11 @@ def test_a_status_is_shortened_and_links_to_the_web_only(github: GitHubClient) -
         "state": "error",
         "context": "c",
         "description": "x" * 140,
+        "target_url": "https://ci.example/1",
     }
-    with pytest.raises(Permanent, match="needs a 'state' of error, failure, pending, success"):
+    with pytest.raises(Permanent, match="wants an address that starts with https:// as 'target_url'"):
+        CommitStatus(github).plan({**arguments, "target_url": "javascript:alert(1)"}, read_document())
+    with pytest.raises(Permanent, match="wants one of error, failure, pending, success as 'state', not 'great'"):
         CommitStatus(github).plan({"state": "great"}, read_document())
 
 
@@ -299,3 +310,14 @@ def test_an_app_that_is_not_installed_is_told_so(server: SandboxServer, app: Aut
     server.add_faults({"path": "/installation$", "status": status})
     with pytest.raises(Permanent, match=f"github answered {status} .*: is the App installed there"):
         app.token("acme/widgets")
+
+
+def test_a_suspended_installation_mints_nothing_and_is_not_asked_again(
+    server: SandboxServer, client: httpx.Client, app: AppAuthorization
+) -> None:
+    suspended = {"message": "This installation has been suspended", "documentation_url": "", "status": "403"}
+    server.add_faults({"path": "/access_tokens$", "status": 403, "body": suspended})
+    with pytest.raises(Permanent, match="This installation has been suspended: is the App installed there"):
+        Comment(GitHubClient(client, app)).write(EFFECT)
+    assert len(server.list_received()) == 2
+    assert read_bodies(server) == []

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from shared import bootstrap, sql
 from shared.adapters.postgres.database import Database
-from shared.adapters.postgres.deliveries import PostgresCatalog
+from shared.adapters.postgres.workflows import PostgresWorkflows
 from shared.adapters.workflow_files import read_default_workflows
 
 NAME = "migrations_of_a_test"
@@ -96,7 +96,7 @@ def test_migrating_again_changes_nothing(url: str) -> None:
     assert migrate() == names
     assert list_schema(url) == schema
     database = Database(url)
-    in_force = list(PostgresCatalog(database).read())
+    in_force = list(PostgresWorkflows(database).read())
     database.close()
     assert in_force == sorted(read_default_workflows(), key=lambda workflow: workflow.name)
     assert sorted(names) == [workflow.name for workflow in in_force]

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.domain.page import BadCursor
+from shared.domain.run import PlannedRun
 from shared.domain.statuses import Status
 from tests.support.factories import RECEIVED_AT, build_delivery, build_envelope, build_payload, build_workflow
 from tests.support.record_stores import RecordStore
@@ -23,8 +24,8 @@ def fill(store: RecordStore) -> dict[str, str]:
     closed = build_delivery(build_payload(action="closed", sender={"login": "bob"}))
     push = build_delivery({"repository": {"full_name": "acme/gears"}, "ref": "refs/heads/main"}, event="push")
     dead = build_envelope(event="issues")
-    store.deliveries.record_delivery(pull, [], [WORKFLOW])
-    store.deliveries.record_delivery(closed, [], [WORKFLOW, OTHER])
+    store.deliveries.record_delivery(pull, [], [PlannedRun(WORKFLOW)])
+    store.deliveries.record_delivery(closed, [], [PlannedRun(WORKFLOW), PlannedRun(OTHER)])
     store.deliveries.record_delivery(push, [], [])
     store.deliveries.record_dead_delivery(dead, "unreadable")
     deliveries = {"pull": pull.envelope, "closed": closed.envelope, "push": push.envelope, "dead": dead}

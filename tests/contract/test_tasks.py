@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.effect import Effect, Written
 from shared.domain.envelope import Envelope
+from shared.domain.run import PlannedRun
 from shared.domain.statuses import Status
 from shared.domain.task import AgentReport, ClaimedTask, EarlierTask, Settlement
 from tests.support.factories import build_delivery
@@ -36,7 +37,7 @@ def list_outcomes(store: RecordStore, task: ClaimedTask) -> list[tuple[int, str 
 def test_a_claim_has_all_that_a_worker_needs(store: RecordStore) -> None:
     store.put_workflows(WORKFLOW)
     delivery = build_delivery()
-    [task_id] = store.deliveries.record_delivery(delivery, [], [WORKFLOW]).task_ids
+    [task_id] = store.deliveries.record_delivery(delivery, [], [PlannedRun(WORKFLOW)]).task_ids
 
     task = claim(store, task_id)
 
@@ -56,7 +57,7 @@ def test_a_body_stored_apart_is_pointed_to(store: RecordStore) -> None:
     store.put_workflows(WORKFLOW)
     delivery = build_delivery()
     apart = replace(delivery, envelope=delivery.envelope.stored_apart())
-    [task_id] = store.deliveries.record_delivery(apart, [], [WORKFLOW]).task_ids
+    [task_id] = store.deliveries.record_delivery(apart, [], [PlannedRun(WORKFLOW)]).task_ids
     envelope = claim(store, task_id).envelope
     assert (envelope.deflated, envelope.body_key) == (None, delivery.envelope.stored_key)
 
@@ -209,6 +210,19 @@ def test_a_task_plans_one_effect(store: RecordStore) -> None:
     effect = plan(store, task)
     assert not store.tasks.plan_effect(task, Effect(str(uuid4()), "codegen.run", {}))
     assert [each["effect_id"] for each in read_task(store, task)["effects"]] == [effect.id]
+
+
+def test_an_effect_that_was_certainly_not_written_is_dropped(store: RecordStore) -> None:
+    task = claim(store, start(store))
+    plan(store, task)
+    store.tasks.settle_task(task, replace(retry(0.0), is_effect_dropped=True))
+    again = claim(store, task.task_id)
+    assert again.effect is None
+    plan(store, again)
+    written = wait(0.0, written=Written("run-1", None), agent_run=REPORT, is_effect_dropped=True)
+    store.tasks.settle_task(again, written)
+    # What was written stays, whatever is said of it.
+    assert [each["status"] for each in read_task(store, task)["effects"]] == ["done"]
 
 
 def test_any_text_of_an_effect_is_storable(store: RecordStore) -> None:

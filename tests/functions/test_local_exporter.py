@@ -178,6 +178,8 @@ def test_what_the_functions_write_is_read(
     telemetry.count("routed")
     telemetry.count("routed")
     telemetry.count("attempt_seconds", 0.5)
+    for value in (0.25, 0.125, 0.125):
+        telemetry.gauge("github_budget_remaining_ratio", value)
     telemetry.flush()
     log.write_text(capsys.readouterr().out)
 
@@ -190,6 +192,7 @@ def test_what_the_functions_write_is_read(
     assert samples[sample("invocations_failed_total", **route)] == 1
     assert samples[sample("routed_total", **route)] == 2
     assert samples[sample("attempt_seconds_sum", **route)] == 0.5
+    assert samples[sample("github_budget_remaining_ratio", **route)] == 0.125
 
 
 def test_a_source_that_fails_is_down_and_the_others_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from shared import bootstrap
 from shared.adapters.postgres.database import Database
-from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries
+from shared.adapters.postgres.deliveries import PostgresDeliveries
 from shared.adapters.postgres.reading import PostgresReading
+from shared.adapters.postgres.workflows import PostgresWorkflows
 from shared.domain.delivery import Delivery
+from shared.domain.run import PlannedRun
 from shared.domain.workflow import judge
 from shared.local.free_ports import choose_port
 from shared.local.postgres import build_postgres, choose_postgres, find_binaries
@@ -39,12 +41,12 @@ def record_deliveries(url: str) -> list[Delivery]:
     bootstrap.migrate({"DATABASE_URL": url})()
     database = Database(url)
     records = PostgresDeliveries(database)
-    in_force = PostgresCatalog(database).read()
+    in_force = PostgresWorkflows(database).read()
     # What is hard to keep: the characters that JSON columns refuse, byte for byte.
     deliveries = [build_delivery(build_payload(number=number, note="\x00\ud800é")) for number in range(DELIVERIES)]
     for delivery in deliveries:
         verdicts = [judge(each, "pull_request", delivery.action, delivery.document) for each in in_force]
-        matched = [each for each, verdict in zip(in_force, verdicts, strict=True) if verdict.matched]
+        matched = [PlannedRun(each) for each, verdict in zip(in_force, verdicts, strict=True) if verdict.matched]
         records.record_delivery(delivery, verdicts, matched)
     database.close()
     return deliveries

@@ -143,7 +143,8 @@ def test_a_ban_stops_a_run(contract: Contract, codegen: SandboxServer) -> None:
     done = start_run(codegen, "short").json()["id"]
     await_end(codegen, done)
     for run_id in (endless, done):
-        contract.check(codegen.client.post(f"{RUN}/ban", json={"agent_run_id": run_id}), 200)
+        for operation in ("ban", "unban"):
+            contract.check(codegen.client.post(f"{RUN}/{operation}", json={"agent_run_id": run_id}), 200)
     assert await_end(codegen, endless)["status"] == "CANCELLED"
     assert await_end(codegen, done)["status"] == "COMPLETE"
 
@@ -156,6 +157,7 @@ def test_an_unknown_run_is_404(contract: Contract, codegen: SandboxServer) -> No
             codegen.client.get(f"{RUN}/{run_id}"),
             codegen.client.post(f"{RUN}/resume", json=sent),
             codegen.client.post(f"{RUN}/ban", json=sent),
+            codegen.client.post(f"{RUN}/unban", json=sent),
         ):
             assert contract.check(answer, 404) == {"message": "Agent run not found.", "status_code": 404}
 
@@ -205,7 +207,17 @@ def test_the_web_url_leads_to_a_page(codegen: SandboxServer) -> None:
     assert httpx.get(f"{codegen.url}/agent/trace/999", trust_env=False).status_code == 404
 
 
-@pytest.mark.parametrize("status", [402, 403, 404, 422, 429, 500, 503])
+def test_a_run_opens_pull_requests(contract: Contract, codegen: SandboxServer) -> None:
+    address = "https://github.com/acme/widgets/pull/8"
+    script_outcome(codegen, "x", "COMPLETE", after_seconds=0.3, pull_requests=[address])
+    started = contract.check(start_run(codegen, "x"), 200)
+    assert started["github_pull_requests"] == []
+    await_end(codegen, started["id"])
+    ended = contract.check(codegen.client.get(f"{RUN}/{started['id']}"), 200)
+    assert [pull["url"] for pull in ended["github_pull_requests"]] == [address]
+
+
+@pytest.mark.parametrize("status", [402, 403, 404, 410, 422, 429, 500, 503])
 def test_any_status(contract: Contract, codegen: SandboxServer, status: int) -> None:
     codegen.add_faults({"status": status, "retry_after": 5})
     refused = start_run(codegen, "x")

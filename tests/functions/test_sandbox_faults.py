@@ -246,3 +246,29 @@ def test_sigterm_ends_cleanly_with_connections_open(tmp_path: Path) -> None:
 def test_a_busy_port_is_an_error(github: SandboxServer, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="did not start"):
         SandboxServer("github", tmp_path, "--port", str(github.port))
+
+
+def test_limits_are_answered_as_github_does_and_end_with_a_reset(github: SandboxServer, contract: Contract) -> None:
+    limits = {"content": {"amount": 1, "seconds": 60}, "primary": {"amount": 7, "seconds": 60}, "retry_after": 90}
+    github.client.post("/_limits", json=limits).raise_for_status()
+    contract.check(add_comment(github, "taken"), 201)
+    limited = add_comment(github, "one too many")
+    body = contract.check(limited, 403)
+    assert "temporarily blocked from content creation" in body["message"]
+    assert limited.headers["retry-after"] == "90"
+    assert (limited.headers["x-ratelimit-limit"], limited.headers["x-ratelimit-remaining"]) == ("7", "6")
+    assert contract.check(github.client.get(COMMENTS), 403)["documentation_url"].endswith(
+        "#about-secondary-rate-limits"
+    )
+    assert len(github.client.get("/_limits").json()["late_seconds"]) == 1
+    assert [each["status"] for each in github.list_received()] == [201, 403, 403]
+
+    github.client.post("/_limits", json={"primary": {"amount": 7, "seconds": 60}}).raise_for_status()
+    github.client.post("/_spent", json={"primary": 7}).raise_for_status()
+    spent = github.client.get(COMMENTS)
+    assert contract.check(spent, 403)["message"].startswith("API rate limit exceeded for installation ID")
+    assert spent.headers["x-ratelimit-remaining"] == "0"
+    assert "retry-after" not in spent.headers
+
+    github.client.post("/_reset").raise_for_status()
+    contract.check(add_comment(github, "taken"), 201)

@@ -99,6 +99,7 @@ def test_the_code_is_what_functions_run(assets: dict[str, Asset]) -> None:
     assert "shared/workflows/defaults.yml" in names
     assert [name for name in names if name.startswith(("shared/local/", "shared/adapters/memory/"))] == []
     assert [name for name in names if name.startswith("shared/sql/") and name.endswith(".sql")]
+    assert [name for name in names if name.startswith("shared/lua/") and name.endswith(".lua")]
 
 
 def test_nothing_that_is_packaged_needs_what_is_left_out() -> None:

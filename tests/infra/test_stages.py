@@ -28,6 +28,19 @@ def test_a_stage_that_could_not_work_is_refused(name: str, changes: dict[str, An
         dataclasses.replace(STAGES[name], **changes)
 
 
+def test_the_workers_know_how_many_they_are_and_are_fewer_than_github_serves_at_once(deployment: Deployment) -> None:
+    (execute,) = (
+        each
+        for each in deployment.list_resources("AWS::Lambda::Function")
+        if each.properties["Handler"] == "functions.execute.handler.handle"
+    )
+
+    workers = deployment.stage.concurrency.execute
+    assert execute.properties["Environment"]["Variables"]["WORKERS"] == str(workers)
+    # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
+    assert workers < 100
+
+
 def test_a_proxy_stands_for_connections_that_the_database_lacks() -> None:
     stage = dataclasses.replace(STAGES["prod"], database_connections=100, database_proxy=True)
 

@@ -41,7 +41,14 @@ def build_payload(**members: object) -> dict[str, Any]:
     return {
         "action": "opened",
         "number": 7,
-        "pull_request": {"number": 7, "title": "Widgets", "draft": False, "head": {"sha": SHA}},
+        "pull_request": {
+            "number": 7,
+            "title": "Widgets",
+            "draft": False,
+            "head": {"sha": SHA},
+            "user": {"login": "ada"},
+            "author_association": "MEMBER",
+        },
         "repository": {"id": 1, "full_name": "acme/widgets", "default_branch": "main"},
         "sender": {"login": "ada", "type": "User"},
         **members,

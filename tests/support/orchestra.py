@@ -5,22 +5,26 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from shared.adapters.memory.cache import MemoryHalts
 from shared.adapters.memory.database import MemoryDatabase
-from shared.adapters.memory.deliveries import MemoryCatalog, MemoryDeliveries
+from shared.adapters.memory.deliveries import MemoryDeliveries
 from shared.adapters.memory.queues import MemoryBodyStore, MemoryDeliveryQueue, MemoryQueue, MemoryTaskQueue
 from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.tasks import MemoryTasks
 from shared.adapters.memory.telemetry import MemoryTelemetry
+from shared.adapters.memory.workflows import MemoryWorkflows, MemoryWorkflowSource
 from shared.adapters.memory.world import MemoryAction, MemoryAgent, MemoryWorld
 from shared.adapters.templates import JinjaTemplates
+from shared.adapters.workflow_reading import read_text
 from shared.domain.batch import Message, process_in_order
 from shared.domain.envelope import decode_envelope
 from shared.domain.errors import Transient
+from shared.domain.guard import Surroundings
 from shared.domain.statuses import Status
 from shared.domain.workflow import Workflow
+from shared.ports import SentTask
 from shared.usecases.execute import ExecuteDeps, Policy, execute
 from shared.usecases.reconcile import ReconcileDeps, reconcile
+from shared.usecases.refresh import RefreshDeps
 from shared.usecases.route import RouteDeps, route
 from tests.support.clock import ManualClock
 
@@ -77,10 +81,15 @@ class Orchestra:
         workflows: in force.
         interrupter: kills the process at some calls; nothing does unless given.
         work_seconds: how long an agent run takes.
+        source: where repositories' workflow files are; they are not looked at unless given.
     """
 
     def __init__(
-        self, *workflows: Workflow, interrupter: Interrupter | None = None, work_seconds: float = 60.0
+        self,
+        *workflows: Workflow,
+        interrupter: Interrupter | None = None,
+        work_seconds: float = 60.0,
+        source: MemoryWorkflowSource | None = None,
     ) -> None:
         self.clock = clock = ManualClock()
         self.interrupter = interrupter or Interrupter()
@@ -96,11 +105,18 @@ class Orchestra:
         tasks, queue = watch("records", MemoryTasks(self.database)), watch("queue", self.task_queue)
         telemetry, bodies = watch("telemetry", self.telemetry), watch("bodies", self.bodies)
         self._watched_queue = queue
+        catalog = watch("catalog", MemoryWorkflows(self.database))
+        refresh = None
+        if source is not None:
+            refresh = RefreshDeps(catalog, watch("source", source), read_text, telemetry, has_checks=False)
         self.route_deps = RouteDeps(
-            watch("deliveries", MemoryDeliveries(self.database)),
-            watch("catalog", MemoryCatalog(self.database)),
-            bodies,
-            telemetry,
+            records=watch("deliveries", MemoryDeliveries(self.database)),
+            catalog=catalog,
+            bodies=bodies,
+            templates=JinjaTemplates,
+            surroundings=Surroundings(frozenset({"orchestrator[bot]"}), frozenset({"codegen-sh[bot]"})),
+            telemetry=telemetry,
+            refresh=refresh,
         )
         numbers = count(1)
         self.execute_deps = ExecuteDeps(
@@ -113,7 +129,6 @@ class Orchestra:
             agents={"codegen.run": watch("agent", MemoryAgent(self.world, work_seconds=work_seconds))},
             templates=JinjaTemplates(),
             bodies=bodies,
-            halts=watch("halts", MemoryHalts(clock)),
             telemetry=telemetry,
             policy=Policy(),
             new_id=lambda: f"effect-{next(numbers)}",
@@ -124,15 +139,15 @@ class Orchestra:
 
     def route_batch(self) -> bool:
         """Routes what waits; tells whether there was anything. As ``functions.route`` does."""
-        task_ids: list[str] = []
+        tasks: list[SentTask] = []
 
         def process(message: Message) -> bool:
-            task_ids.extend(route(decode_envelope(message.body), self.route_deps))
+            tasks.extend(route(decode_envelope(message.body), self.route_deps))
             return True
 
         def finish() -> None:
-            if task_ids:
-                self._watched_queue.send(task_ids)
+            for task in tasks:
+                self._watched_queue.send([task.task_id], task.delay_seconds)
 
         return self._process(self.deliveries.messages, process, finish)
 

@@ -5,19 +5,40 @@ from typing import Any, Protocol
 
 import psycopg
 
+from shared.adapters.memory.backtest import MemoryStoredDeliveries
 from shared.adapters.memory.database import MemoryDatabase
-from shared.adapters.memory.deliveries import MemoryCatalog, MemoryDeliveries
+from shared.adapters.memory.deliveries import MemoryDeliveries
+from shared.adapters.memory.instructions import MemoryInstructions, MemorySwitches
 from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.tasks import MemoryTasks
+from shared.adapters.memory.workflows import MemoryWorkflows
+from shared.adapters.postgres.backtest import PostgresStoredDeliveries
 from shared.adapters.postgres.database import Database
-from shared.adapters.postgres.deliveries import PostgresCatalog, PostgresDeliveries, put_workflows
+from shared.adapters.postgres.deliveries import PostgresDeliveries
+from shared.adapters.postgres.instructions import PostgresInstructions, PostgresSwitches
 from shared.adapters.postgres.reading import PostgresReading
 from shared.adapters.postgres.tasks import PostgresTasks
+from shared.adapters.postgres.workflows import PostgresWorkflows, put_defaults
 from shared.domain.workflow import Workflow
-from shared.ports import DeliveryRecords, DueTasks, Reading, TaskGraves, TaskRecords, WorkflowCatalog
+from shared.ports import (
+    DeliveryRecords,
+    DueTasks,
+    Instructions,
+    Reading,
+    StoredDeliveries,
+    Switches,
+    TaskGraves,
+    TaskRecords,
+    WorkflowCatalog,
+    WorkflowFiles,
+    WorkflowLibrary,
+)
 from tests.support.clock import ManualClock
 
-_EMPTY = "truncate deliveries, workflows, workflow_versions, dead_letters cascade"
+EMPTY = """
+truncate deliveries, subjects, switches, instructions, workflows, workflow_versions, workflow_files, dead_letters
+    cascade
+"""
 # Time cannot be moved in a database, so what it holds is moved in time.
 _AGE = """
 with aged_tasks as (
@@ -26,6 +47,8 @@ with aged_tasks as (
     from make_interval(secs => %(seconds)s) as age
 ), aged_effects as (
     update effects set planned_at = planned_at - age from make_interval(secs => %(seconds)s) as age
+), aged_files as (
+    update workflow_files set next_check_at = next_check_at - age from make_interval(secs => %(seconds)s) as age
 )
 update agent_runs set created_at = created_at - age from make_interval(secs => %(seconds)s) as age
 """
@@ -33,6 +56,10 @@ update agent_runs set created_at = created_at - age from make_interval(secs => %
 
 class Tasks(TaskRecords, DueTasks, TaskGraves, Protocol):
     """All that is recorded of tasks."""
+
+
+class Workflows(WorkflowCatalog, WorkflowFiles, WorkflowLibrary, Protocol):
+    """All that is recorded of workflows."""
 
 
 class RecordStore(Protocol):
@@ -49,8 +76,11 @@ class RecordStore(Protocol):
         """The deliveries."""
 
     @property
-    def catalog(self) -> WorkflowCatalog:
-        """The workflows in force."""
+    def catalog(self) -> Workflows:
+        """The workflows."""
+
+    def another_catalog(self) -> Workflows:
+        """The same, as another worker has it: it remembers nothing."""
 
     @property
     def tasks(self) -> Tasks:
@@ -59,6 +89,18 @@ class RecordStore(Protocol):
     @property
     def reading(self) -> Reading:
         """What can be seen of both."""
+
+    @property
+    def stored(self) -> StoredDeliveries:
+        """The deliveries that drafts are tried on."""
+
+    @property
+    def instructions(self) -> Instructions:
+        """What people tell about runs."""
+
+    @property
+    def switches(self) -> Switches:
+        """What is switched off."""
 
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""
@@ -82,9 +124,16 @@ class MemoryStore:
         self._clock = ManualClock()
         self._database = MemoryDatabase(self._clock)
         self.deliveries = MemoryDeliveries(self._database)
-        self.catalog = MemoryCatalog(self._database)
+        self.catalog = MemoryWorkflows(self._database)
         self.tasks = MemoryTasks(self._database)
         self.reading = MemoryReading(self._database)
+        self.stored = MemoryStoredDeliveries(self._database)
+        self.instructions = MemoryInstructions(self._database)
+        self.switches = MemorySwitches(self._database)
+
+    def another_catalog(self) -> Workflows:
+        """The same, as another worker has it."""
+        return MemoryWorkflows(self._database)
 
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""
@@ -117,22 +166,31 @@ class PostgresStore:
     def __init__(self, url: str, nowhere: str) -> None:
         self._database = Database(url)
         self._nowhere = nowhere
-        self._database.fetch(_EMPTY)
+        self._clock = ManualClock()
+        self._database.fetch(EMPTY)
         self._use(self._database)
 
     def _use(self, database: Database) -> None:
         self.deliveries = PostgresDeliveries(database)
-        self.catalog = PostgresCatalog(database)
+        self.catalog = PostgresWorkflows(database, self._clock)
         self.tasks = PostgresTasks(database)
         self.reading = PostgresReading(database)
+        self.stored = PostgresStoredDeliveries(database)
+        self.instructions = PostgresInstructions(database)
+        self.switches = PostgresSwitches(database)
+
+    def another_catalog(self) -> Workflows:
+        """The same, as another worker has it."""
+        return PostgresWorkflows(self._database)
 
     def put_workflows(self, *workflows: Workflow) -> None:
         """Puts workflows into force."""
-        put_workflows(self._database, workflows, origin="default")
+        put_defaults(self._database, workflows)
 
     def advance(self, seconds: float) -> None:
         """Lets time pass."""
         self._database.fetch(_AGE, {"seconds": seconds})
+        self._clock.advance(seconds)
 
     def list_dead_letters(self) -> Sequence[tuple[str, str, str, str]]:
         """Returns id, queue, body and reason of each dead letter."""

@@ -88,7 +88,7 @@ class Contract:
     """
 
     def __init__(self, file_name: str, host_url: str, error_keys: set[str]) -> None:
-        self._openapi = OpenAPI.from_dict(json.loads((DATA / file_name).read_text()))
+        self._openapi = OpenAPI.from_dict(json.loads((DATA / file_name).read_text(), object_hook=_allow_null))
         self._host_url = host_url
         self._error_keys = error_keys
 
@@ -101,8 +101,7 @@ class Contract:
         """
         assert response.status_code == status, response.text
         url = response.request.url
-        # What stands between two slashes is one parameter to openapi-core.
-        path = url.raw_path.decode().partition("?")[0]
+        path = _read_path(url)
         request = MockRequest(self._host_url, response.request.method, path, args=dict(url.params))
         answer = MockResponse(
             response.content,
@@ -123,7 +122,7 @@ class Contract:
         Raises:
             openapi_core.exceptions.OpenAPIError: it does not.
         """
-        path = request.url.raw_path.decode().partition("?")[0]
+        path = _read_path(request.url)
         self._openapi.validate_request(
             MockRequest(
                 self._host_url,
@@ -135,6 +134,22 @@ class Contract:
                 content_type=request.headers.get("content-type", ""),
             )
         )
+
+
+def _allow_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Takes GitHub by its meaning: a nullable enumeration has null among its values, which OpenAPI wants spelled out.
+
+    https://github.com/OAI/OpenAPI-Specification/blob/main/proposals/2019-10-31-Clarify-Nullable.md
+    """
+    if schema.get("nullable") is True and None not in schema.get("enum", [None]):
+        schema["enum"].append(None)
+    return schema
+
+
+def _read_path(url: httpx.URL) -> str:
+    # What stands between two slashes is one parameter to openapi-core; a file's path has slashes of its own.
+    before, contents, file = url.raw_path.decode().partition("?")[0].partition("/contents/")
+    return before + contents + file.replace("/", "%2F")
 
 
 def _find_free_port() -> int:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from shared.domain.effect import Effect
+from shared.domain.run import PlannedRun
 from shared.domain.statuses import Status
 from shared.domain.task import ClaimedTask, Settlement
 from shared.domain.workflow import Course, Workflow
@@ -17,7 +18,7 @@ LEASE_SECONDS = 90.0
 def start(store: RecordStore, workflow: Workflow = WORKFLOW) -> str:
     """Records a delivery that the workflow matches, and returns the id of its first task."""
     store.put_workflows(workflow)
-    recorded = store.deliveries.record_delivery(build_delivery(), [], [workflow])
+    recorded = store.deliveries.record_delivery(build_delivery(), [], [PlannedRun(workflow)])
     [task_id] = recorded.task_ids
     return task_id
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.adapters.memory.database import TaskRow
 from shared.domain.envelope import deflate
-from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
+from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient, Unavailable
 from shared.domain.statuses import Status
 from shared.domain.workflow import Workflow
 from shared.usecases.execute import execute
@@ -136,6 +136,18 @@ def test_an_agent_run_that_is_gone_is_dead_at_once() -> None:
     assert (find_task(orchestra).status, find_task(orchestra).reason) == (Status.DEAD, "no such agent run")
 
 
+@pytest.mark.parametrize("call", ["write", "read"])
+def test_an_agent_that_is_unavailable_fails_softly_and_is_said_once(call: Any) -> None:  # noqa: ANN401 - a literal
+    after = {"uses": "github.comment", "when": "failure", "with": {"body": "{{ steps.work.error }}"}}
+    orchestra = start(AGENT, after)
+    orchestra.world.fail_next(Unavailable("agent unavailable: it was switched off"), call)
+    orchestra.run_to_end()
+    assert [task.status for task in find_tasks(orchestra)] == [Status.FAILED, Status.SUCCEEDED]
+    [said] = orchestra.world.list_written("github.comment")
+    assert said.request["body"] == "agent unavailable: it was switched off"
+    assert orchestra.statuses == [Status.FAILED]
+
+
 @pytest.mark.parametrize("is_applied", [False, True])
 @pytest.mark.parametrize("step", [COMMENT, AGENT], ids=["comment", "agent"])
 def test_a_write_without_an_answer_is_looked_up_before_it_is_repeated(step: dict[str, Any], is_applied: bool) -> None:  # noqa: FBT001 - a column of the table
@@ -156,6 +168,29 @@ def test_what_an_attempt_planned_is_what_the_next_one_writes() -> None:
     assert orchestra.world.writes[0].request == task.effect.effect.request
     assert orchestra.world.writes[0].request["body"] == "Hello ? \ufffd"
     assert orchestra.world.writes[0].id == task.effect.effect.id
+
+
+@pytest.mark.parametrize("error", [Transient("not sent"), Limited("github", "github answered 429", 5.0)])
+def test_what_was_certainly_not_written_is_not_looked_for(error: Transient) -> None:
+    orchestra = start(COMMENT)
+    orchestra.world.fail_next(error)
+    # The next attempt would fail in this look-up.
+    orchestra.world.fail_next(Permanent("unknown_outcome"), "look_up")
+    orchestra.run_to_end()
+    assert orchestra.statuses == [Status.SUCCEEDED]
+    [written] = orchestra.world.writes
+    task = find_task(orchestra)
+    assert task.effect is not None
+    assert task.effect.effect.id == written.id
+
+
+def test_what_an_earlier_attempt_may_have_written_is_looked_for_again_and_again() -> None:
+    orchestra = start(COMMENT)
+    orchestra.world.fail_next(OutcomeUnknown("cut"), is_applied=False)
+    orchestra.world.fail_next(Limited("github", "github answered 429", 5.0))
+    orchestra.run_to_end()
+    calls = [call for call in orchestra.interrupter.calls if call.startswith("comment.")]
+    assert calls == ["comment.plan", "comment.write", *["comment.look_up", "comment.write"] * 2]
 
 
 def test_a_failed_look_up_writes_nothing() -> None:
@@ -186,22 +221,20 @@ def test_a_refusal_is_not_repeated() -> None:
     assert (find_task(orchestra).status, outcomes(find_task(orchestra))) == (Status.DEAD, [(1, "dead")])
 
 
-def test_a_limit_halts_everybody_and_costs_no_attempt() -> None:
+def test_a_limit_costs_no_attempt_however_often_it_is_met() -> None:
     orchestra = start(COMMENT)
-    orchestra.deliveries.send(build_envelope())
-    orchestra.route_batch()
-    orchestra.world.fail_next(Limited("github", "github answered 429", 120.0))
+    for _ in range(20):
+        orchestra.world.fail_next(Limited("github", "github asked to wait", 120.0))
     begun_at = orchestra.clock.now
     orchestra.execute_batch()
-    assert orchestra.world.writes == []
-    tasks = list(orchestra.database.tasks.values())
-    assert [(task.status, task.attempt_count, task.attempts) for task in tasks] == [(Status.QUEUED, 0, [])] * 2
-    assert tasks[1].reason == "github asked to wait"
+    task = find_task(orchestra)
+    assert (task.status, task.attempt_count, task.attempts) == (Status.QUEUED, 0, [])
+    assert task.reason == "github asked to wait"
     orchestra.run_to_end()
-    assert len(orchestra.world.writes) == 2
-    assert [outcomes(task) for task in tasks] == [[(1, "succeeded")]] * 2
-    finished_at = [task.finished_at for task in tasks]
-    assert all(at is not None and at - begun_at >= 120.0 for at in finished_at)
+    assert len(orchestra.world.writes) == 1
+    assert outcomes(task) == [(1, "succeeded")]
+    assert task.finished_at is not None
+    assert task.finished_at - begun_at >= 20 * 120.0
 
 
 def test_a_limit_beyond_what_the_queue_delays_is_left_to_reconcile() -> None:

@@ -1,4 +1,4 @@
-"""Ingest starts cold more often than not, so it imports little."""
+"""Ingest starts cold more often than not, so it imports little; route imports nothing to ask GitHub with."""
 
 import json
 import subprocess
@@ -18,7 +18,18 @@ FORBIDDEN = {
     "aws_lambda_powertools",
 }
 MAX_MODULES = 220
-PROGRAM = "import json, sys, functions.ingest.handler; print(json.dumps(sorted(sys.modules)))"
+PROGRAM = "import json, sys, functions.{}.handler; print(json.dumps(sorted(sys.modules)))"
+# What only few deliveries need: a file to be fetched and read, a group to be named by a template.
+LATER = {"httpx", "redis", "jwt", "ruamel", "jinja2"}
+
+
+def list_modules(function: str, environ: dict[str, str], *options: str) -> list[str]:
+    # -X utf8 because the environment names no locale.
+    command = [sys.executable, *options, "-X", "utf8", "-c", PROGRAM.format(function)]
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    modules: list[str] = json.loads(done.stdout)
+    return modules
 
 
 def test_ingest_imports_little() -> None:
@@ -27,10 +38,19 @@ def test_ingest_imports_little() -> None:
         "BODIES_BUCKET": "bodies",
         "GITHUB_WEBHOOK_SECRET": "secret",
     }
-    # -S: without `site`, as lean as Lambda starts it; -X utf8 because the environment names no locale.
-    command = [sys.executable, "-S", "-X", "utf8", "-c", PROGRAM]
-    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    modules = json.loads(done.stdout)
+    # -S: without `site`, as lean as Lambda starts it.
+    modules = list_modules("ingest", environ, "-S")
     assert FORBIDDEN.isdisjoint(modules)
     assert len(modules) <= MAX_MODULES
+
+
+def test_route_imports_nothing_to_ask_github_with() -> None:
+    environ = {
+        "DELIVERIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/deliveries.fifo",
+        "TASKS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/tasks",
+        "BODIES_BUCKET": "bodies",
+        "DATABASE_URL": "postgresql://nowhere/db",
+        "REDIS_URL": "redis://nowhere",
+        "GITHUB_TOKEN": "a token",
+    }
+    assert LATER.isdisjoint(list_modules("route", environ))

@@ -36,7 +36,7 @@ CALLS = play().interrupter.calls
 
 
 def test_the_course_without_interruption_touches_every_port() -> None:
-    wanted = {"deliveries", "catalog", "records", "queue", "comment", "agent", "halts", "telemetry"}
+    wanted = {"deliveries", "catalog", "records", "queue", "comment", "agent", "telemetry"}
     assert {call.partition(".")[0] for call in CALLS} == wanted
     check(play())
 

@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from shared.local.gauges import GAUGES, PREFIX
-from tests.support.emitted_metrics import find_emitted_metrics
+from tests.support.emitted_metrics import find_emitted_gauges, find_emitted_metrics
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "docs" / "monitoring"
@@ -42,6 +42,7 @@ def exposed_names() -> set[str]:
             names |= {f"{PREFIX}_{emitted}{suffix}" for suffix in ("_bucket", "_sum", "_count")}
         else:
             names.add(f"{PREFIX}_{emitted}_total")
+    names |= {f"{PREFIX}_{name}" for name in find_emitted_gauges()}
     return names | {rule["record"] for rule in RULES if "record" in rule} | OWN_SERIES
 
 

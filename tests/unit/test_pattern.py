@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.pattern import MAX_CLAUSES, MAX_DEPTH, Clause, Pattern, PatternError, compile_pattern
+from shared.domain.pattern import (
+    MAX_CLAUSES,
+    MAX_DEPTH,
+    MAX_FAULTS,
+    Clause,
+    Pattern,
+    PatternError,
+    compile_pattern,
+    find_pattern_faults,
+)
 from shared.domain.pattern_operators import OPERATORS
 
 ALL = "all clauses matched"
@@ -532,14 +541,187 @@ HOSTILE: list[Case] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "document", "because"),
-    [*LITERALS, *TEXTS, *ANYTHING_BUT, *NUMERIC, *EXISTS, *CIDR, *ARRAYS, *OR, *HOSTILE],
-)
+# The cases by the section of AWS's documentation that they are taken from. HOSTILE is about our sentences alone.
+GUIDE = "https://docs.aws.amazon.com/eventbridge/latest/userguide"
+SECTIONS: dict[str, list[Case]] = {
+    f"{GUIDE}/eb-create-pattern.html, {GUIDE}/eb-event-patterns-null-values.html": LITERALS,
+    f"{GUIDE}/eb-create-pattern-operators.html: prefix, suffix, equals-ignore-case, wildcard": TEXTS,
+    f"{GUIDE}/eb-create-pattern-operators.html#eb-filtering-anything-but": ANYTHING_BUT,
+    f"{GUIDE}/eb-create-pattern-operators.html#filtering-numeric-matching": NUMERIC,
+    f"{GUIDE}/eb-create-pattern-operators.html#eb-filtering-exists-matching": EXISTS,
+    f"{GUIDE}/eb-create-pattern-operators.html#eb-filtering-ip-matching": CIDR,
+    f"{GUIDE}/eb-event-patterns-arrays.html": ARRAYS,
+    f"{GUIDE}/eb-create-pattern-operators.html#eb-filtering-complex-example-or": OR,
+    "the verdict's sentence": HOSTILE,
+}
+
+
+@pytest.mark.parametrize(("pattern", "document", "because"), [case for cases in SECTIONS.values() for case in cases])
 def test_explain(pattern: Mapping[str, object], document: Mapping[str, object], because: str) -> None:
     answer = compile_pattern(pattern).explain(document)
     assert answer == (because in (ALL, "no clauses"), because)
     assert answer.because.isascii()
+
+
+def test_the_table_has_every_operator_often() -> None:
+    cases = [case for cases in SECTIONS.values() for case in cases]
+    assert len(cases) > 200
+    for name in (*OPERATORS, "$or"):
+        assert len([pattern for pattern, *_ in cases if f'"{name}"' in json.dumps(pattern)]) >= 9
+
+
+# The summary of all comparison operators, row by row: a document that matches, and one that does not.
+SUMMARY: list[tuple[str, Mapping[str, object], Mapping[str, object], Mapping[str, object], str]] = [
+    (
+        "And",
+        {"Location": ["New York"], "Day": ["Monday"]},
+        {"Location": "New York", "Day": "Monday"},
+        {"Location": "New York", "Day": "Friday"},
+        'Day is "Friday", wants "Monday"',
+    ),
+    (
+        "Anything-but",
+        {"state": [{"anything-but": "initializing"}]},
+        {"state": "running"},
+        {"state": "initializing"},
+        'state is "initializing", wants anything but "initializing"',
+    ),
+    (
+        "Anything-but (begins with)",
+        {"Region": [{"anything-but": {"prefix": "us-"}}]},
+        {"Region": "eu-west-1"},
+        {"Region": "us-east-1"},
+        'Region is "us-east-1", wants anything but prefix "us-"',
+    ),
+    (
+        "Anything-but (ends with)",
+        {"FileName": [{"anything-but": {"suffix": ".png"}}]},
+        {"FileName": "a.jpg"},
+        {"FileName": "a.png"},
+        'FileName is "a.png", wants anything but suffix ".png"',
+    ),
+    (
+        "Anything-but (ignore case)",
+        {"state": [{"anything-but": {"equals-ignore-case": "initializing"}}]},
+        {"state": "running"},
+        {"state": "INITIALIZING"},
+        'state is "INITIALIZING", wants anything but equals-ignore-case "initializing"',
+    ),
+    (
+        "Anything-but using a wildcard",
+        {"FilePath": [{"anything-but": {"wildcard": "*/lib/*"}}]},
+        {"FilePath": "/bin/a"},
+        {"FilePath": "/usr/lib/a"},
+        'FilePath is "/usr/lib/a", wants anything but wildcard "*/lib/*"',
+    ),
+    (
+        "Begins with",
+        {"Region": [{"prefix": "us-"}]},
+        {"Region": "us-east-1"},
+        {"Region": "eu-west-1"},
+        'Region is "eu-west-1", wants prefix "us-"',
+    ),
+    (
+        "Begins with (ignore case)",
+        {"service": [{"prefix": {"equals-ignore-case": "eventb"}}]},
+        {"service": "EVENTBridge"},
+        {"service": "events"},
+        'service is "events", wants prefix "eventb" ignoring case',
+    ),
+    ("Empty", {"LastName": [""]}, {"LastName": ""}, {"LastName": None}, 'LastName is null, wants ""'),
+    ("Equals", {"Name": ["Alice"]}, {"Name": "Alice"}, {"Name": "alice"}, 'Name is "alice", wants "Alice"'),
+    (
+        "Equals (ignore case)",
+        {"Name": [{"equals-ignore-case": "alice"}]},
+        {"Name": "ALICE"},
+        {"Name": "Alicia"},
+        'Name is "Alicia", wants "alice" ignoring case',
+    ),
+    (
+        "Ends with",
+        {"FileName": [{"suffix": ".png"}]},
+        {"FileName": "a.png"},
+        {"FileName": "a.PNG"},
+        'FileName is "a.PNG", wants suffix ".png"',
+    ),
+    (
+        "Ends with (ignore case)",
+        {"service": [{"suffix": {"equals-ignore-case": "tbridge"}}]},
+        {"service": "EVENTBRIDGE"},
+        {"service": "bridges"},
+        'service is "bridges", wants suffix "tbridge" ignoring case',
+    ),
+    (
+        "Exists",
+        {"ProductName": [{"exists": True}]},
+        {"ProductName": None},
+        {"Product": "x"},
+        "ProductName is missing, wants exists",
+    ),
+    (
+        "Does not exist",
+        {"ProductName": [{"exists": False}]},
+        {"Product": "x"},
+        {"ProductName": "x"},
+        'ProductName is "x", wants missing',
+    ),
+    (
+        "Not",
+        {"Weather": [{"anything-but": ["Raining"]}]},
+        {"Weather": "Sunny"},
+        {"Weather": "Raining"},
+        'Weather is "Raining", wants anything but "Raining"',
+    ),
+    ("Null", {"UserID": [None]}, {"UserID": None}, {"UserID": ""}, 'UserID is "", wants null'),
+    (
+        "Numeric (equals)",
+        {"Price": [{"numeric": ["=", 100]}]},
+        {"Price": 100},
+        {"Price": 99},
+        "Price is 99, wants numeric = 100",
+    ),
+    (
+        "Numeric (range)",
+        {"Price": [{"numeric": [">", 10, "<=", 20]}]},
+        {"Price": 20},
+        {"Price": 10},
+        "Price is 10, wants numeric > 10 and <= 20",
+    ),
+    (
+        "Or",
+        {"PaymentType": ["Credit", "Debit"]},
+        {"PaymentType": "Debit"},
+        {"PaymentType": "Cash"},
+        'PaymentType is "Cash", wants one of "Credit", "Debit"',
+    ),
+    (
+        "Or (multiple fields)",
+        {"$or": [{"Location": ["New York"]}, {"Day": ["Monday"]}]},
+        {"Location": "Boston", "Day": "Monday"},
+        {"Location": "Boston", "Day": "Friday"},
+        'no alternative of $or matched: Location is "Boston", wants "New York"; Day is "Friday", wants "Monday"',
+    ),
+    (
+        "Wildcard",
+        {"FileName": [{"wildcard": "dir/*.png"}]},
+        {"FileName": "dir/a/b.png"},
+        {"FileName": "other/b.png"},
+        'FileName is "other/b.png", wants wildcard "dir/*.png"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("_comparison", "pattern", "matching", "other", "because"), SUMMARY)
+def test_the_summary_of_aws_s_page(
+    _comparison: str,
+    pattern: Mapping[str, object],
+    matching: Mapping[str, object],
+    other: Mapping[str, object],
+    because: str,
+) -> None:
+    compiled = compile_pattern(pattern)
+    assert compiled.explain(matching) == (True, ALL)
+    assert compiled.explain(other) == (False, because)
 
 
 VALUE = "a string, a number, true, false, null or an operator"
@@ -696,6 +878,21 @@ def test_fault_is_named(pattern: Mapping[str, object], path: str, expected: str,
     error = caught.value
     assert (error.path, error.expected, error.found, error.suggestion) == (path, expected, found, suggestion)
     assert str(error).isascii()
+
+
+def test_all_faults_are_found_at_once() -> None:
+    pattern = {"a": "x", "b": [{"prefx": 1}, {"exists": 2}, "fine"], "$or": [{"c": []}, {"d": ["x"]}], "e": ["y"]}
+    assert [(fault.path, fault.suggestion) for fault in find_pattern_faults(pattern)] == [
+        ("match.a", '["x"]'),
+        ("match.b[0]", '"prefix"'),
+        ("match.b[1].exists", ""),
+        ("match.$or[0].c", ""),
+    ]
+    assert find_pattern_faults({"a": ["x"]}) == []
+    [fault] = find_pattern_faults(["x"])
+    assert fault.expected == "an object of fields"
+    many = find_pattern_faults({str(number): "x" for number in range(1_000)})
+    assert (len(many), many[-1].expected) == (MAX_FAULTS + 2, f"at most {MAX_FAULTS} faults")
 
 
 def test_error_reads_as_a_sentence() -> None:

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
+from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient, Unavailable
 from shared.domain.retry import (
     MAX_RETRY_SECONDS,
     SETTLE_SECONDS,
     DeadLetter,
     Decision,
     Defer,
+    Fail,
     RetryIn,
     plan_retry,
 )
@@ -40,6 +41,7 @@ def decide(error: Exception, attempt: int = 1, jitter: float = 0.0) -> Decision:
         (Limited("github", "budget", 0.0), 1, Defer(5.0)),
         (Permanent("gone"), 1, DeadLetter("gone")),
         (Permanent("gone"), 8, DeadLetter("gone")),
+        (Unavailable("switched off"), 1, Fail("switched off")),
         (KeyError("name"), 1, RetryIn(2.5)),
         (KeyError("name"), 8, DeadLetter("gave up after 8 attempts: KeyError: 'name'")),
     ],

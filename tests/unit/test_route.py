@@ -26,7 +26,7 @@ def test_a_delivery_is_judged_by_every_workflow_and_runs_those_that_match() -> N
     )
     envelope = build_envelope(build_payload(action="opened"))
 
-    task_ids = route(envelope, orchestra.route_deps)
+    tasks = route(envelope, orchestra.route_deps)
 
     row = find(orchestra, envelope)
     assert (row.status, row.subject, row.repository) == (Status.SUCCEEDED, "acme/widgets#7", "acme/widgets")
@@ -38,7 +38,7 @@ def test_a_delivery_is_judged_by_every_workflow_and_runs_those_that_match() -> N
     ]
     assert row.verdicts[2]["because"] == 'event is "pull_request", wants "push"'
     assert [run.workflow.name for run in row.runs] == ["a-matches", "b-matches"]
-    assert [str(run.tasks[0].id) for run in row.runs] == list(task_ids)
+    assert [str(run.tasks[0].id) for run in row.runs] == [task.task_id for task in tasks]
     assert orchestra.telemetry.messages == ["delivery.routed"]
     assert orchestra.telemetry.lines[0].fields["matched"] == ["a-matches", "b-matches"]
     assert orchestra.telemetry.metrics == {"routed": 1, "runs_started": 2}

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.adapters.workflow_files import WorkflowFileError, read_default_workflows, read_workflow_file
 from shared.domain.statuses import Status
 from shared.domain.workflow import Course, Workflow, judge, plan_course
 from tests.support.factories import build_delivery, build_payload, build_workflow
@@ -34,7 +33,15 @@ def change_step(**members: object) -> dict[str, Any]:
         (change(name="Fix"), "name"),
         (change(name=""), "name"),
         (change(on={}), "on"),
-        (change(on={"push": {"branches": ["main"]}}), "on.push.branches"),
+        (change(on=[]), "on"),
+        (change(on=["push", 1]), "on"),
+        (change(on={"push": {"branch": ["main"]}}), "on.push.branch"),
+        (change(on={"push": {"branches": []}}), "on.push.branches"),
+        (change(on={"push": {"branches": ["a++"]}}), "on.push.branches"),
+        (change(on={"push": {"paths": ["[z-a]"]}}), "on.push.paths"),
+        (change(on={"push": {"labels": ["x" * 300]}}), "on.push.labels"),
+        (change(on={"push": {"authors": ["!"]}}), "on.push.authors"),
+        (change(on={"push": {"commands": ["/fix"]}}), "on.push.commands"),
         (change(on={"push": {"match": {"ref": "main"}}}), "on.push.match"),
         (change(on={"push": {"match": {"ref": [{"no-such-operator": 1}]}}}), "on.push.match"),
         (change(steps=[]), "steps"),
@@ -145,7 +152,9 @@ def test_verdict(on: dict[str, Any], event: str, payload: dict[str, Any], matche
         (["success", "failure", "always"], {0: F, 1: S}, Course(2, Status.RUNNING)),
         (["success", "failure", "success"], {0: F, 1: S}, Course(None, F)),
         (["always", "always"], {0: F, 1: S}, Course(None, F)),
-        (["success", "success"], {0: C}, Course(1, Status.RUNNING)),
+        (["success", "success"], {0: C}, Course(None, C)),
+        (["success", "always"], {0: C}, Course(None, C)),
+        (["success", "failure"], {0: S, 1: Status.SUPERSEDED}, Course(None, Status.SUPERSEDED)),
     ],
 )
 def test_course(whens: list[str], outcomes: dict[int, Status], course: Course) -> None:
@@ -156,40 +165,3 @@ def test_course(whens: list[str], outcomes: dict[int, Status], course: Course) -
 def test_steps_are_named_by_id_or_place() -> None:
     workflow = build_workflow({"id": "work", "uses": "x"}, {"uses": "y"})
     assert [workflow.step_name(position) for position in (0, 1)] == ["work", "2"]
-
-
-def test_the_shipped_workflows_are_sound() -> None:
-    assert {workflow.name for workflow in read_default_workflows()} == {
-        "pull_request_analysis",
-        "check_failure_analysis",
-        "check_suite_failure_analysis",
-        "push_analysis",
-        "slash_commands",
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("a: [", "line 1, column 5"),
-        ("", "must begin with 'version: 1'"),
-        ("version: 2", "must begin with 'version: 1'"),
-        ("- version: 1", "must begin with 'version: 1'"),
-        ("version: 1", "needs 'workflows'"),
-        ("version: 1\nworkflows: {}", "needs 'workflows'"),
-        ("version: 1\nworkflows: {a: 1}", "workflows.a must be a mapping"),
-        ("version: 1\nworkflows: {a: {on: {push: {}}, steps: [{use: x}]}}", "workflows.a.steps.0.use: Extra inputs"),
-    ],
-)
-def test_faults_of_a_file_are_named(text: str, fault: str) -> None:
-    with pytest.raises(WorkflowFileError, match=fault) as refused:
-        read_workflow_file(text, "mine.yml")
-    assert str(refused.value).startswith("mine.yml: ")
-
-
-def test_on_is_a_word() -> None:
-    [workflow] = read_workflow_file(
-        "version: 1\nworkflows:\n  a:\n    on: {push: }\n    steps: [{uses: x}]".replace("push: }", "push: {}}"),
-        "mine.yml",
-    )
-    assert list(workflow.on) == ["push"]

@@ -19,7 +19,9 @@ JWT_BACKDATED_SECONDS = 60
 JWT_SECONDS = 540
 # A token is not used in its last minutes: a request begun with it must also end with it.
 TOKEN_RESERVE_SECONDS = 300.0
-INSTALLATION_SECONDS = 3600.0
+# Whose budgets pay. An owner's name is at least a letter and never has an @.
+TOKEN_ACCOUNT = "@token"  # noqa: S105 - a name
+APP_ACCOUNT = "@app"
 
 
 class Authorization(Protocol):
@@ -30,6 +32,9 @@ class Authorization(Protocol):
 
     def renew(self, repository: str) -> bool:
         """Drops a token that GitHub refused; False when there can be no other."""
+
+    def account(self, repository: str) -> str:
+        """Returns whose budgets pay for requests with the token."""
 
 
 class TokenCache(Protocol):
@@ -61,6 +66,10 @@ class TokenAuthorization:
     def renew(self, repository: str) -> bool:
         """There is no other."""
         return False
+
+    def account(self, repository: str) -> str:
+        """A token has one budget, wherever it acts."""
+        return TOKEN_ACCOUNT
 
 
 class AppAuthorization:
@@ -101,6 +110,10 @@ class AppAuthorization:
         self._cache.drop(self._key(owner))
         return True
 
+    def account(self, repository: str) -> str:
+        """Each installation has its own budgets, and there is one for each owner."""
+        return repository.partition("/")[0].lower()
+
     def _mint(self, owner: str, repository: str) -> str:
         installation = self._ask("GET", f"/repos/{repository}/installation")
         minted = self._ask("POST", f"/app/installations/{installation['id']}/access_tokens")
@@ -117,7 +130,7 @@ class AppAuthorization:
 
     def _ask(self, method: str, path: str) -> dict[str, object]:
         headers = {"accept": "application/vnd.github+json", "authorization": f"Bearer {self._jwt()}"}
-        response = send_request(self._client, UPSTREAM, method, path, headers=headers)
+        response = send_request(self._client, UPSTREAM, method, path, headers=headers, account=APP_ACCOUNT)
         if response.is_success:
             return read_object(response)
         refusal = read_refusal(method, path, response, self._clock())

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from shared.adapters.github.authorization import Authorization
-from shared.adapters.github.refusals import UPSTREAM, read_refusal
+from shared.adapters.github.refusals import UPSTREAM, Refusal, read_refusal
 from shared.adapters.http import send_request
 from shared.domain.errors import Permanent
 
@@ -35,6 +35,11 @@ class GitHubClient:
         self._authorization = authorization
         self._clock = clock
 
+    @property
+    def base_url(self) -> str:
+        """GitHub's address."""
+        return str(self._client.base_url)
+
     def request(
         self,
         method: str,
@@ -43,21 +48,26 @@ class GitHubClient:
         repository: str,
         json: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Sends a request about ``repository`` and returns its successful answer.
+        """Sends a request about ``repository`` and returns its successful answer (or 304, when ``headers`` allow it).
 
         Raises:
             Transient, OutcomeUnknown: see ``shared.adapters.http.send_request``.
             Limited: a primary or secondary rate limit, with the time to wait.
             Permanent: any other refusal.
         """
-        response = self._send(method, path, repository, json, params)
+        response = self._send(method, path, repository, json, params, headers=headers)
         if response.status_code == httpx.codes.UNAUTHORIZED and self._authorization.renew(repository):
             # An installation token may be revoked before its hour is over: one renewal, no storm.
-            response = self._send(method, path, repository, json, params)
-        if response.is_success:
+            response = self._send(method, path, repository, json, params, headers=headers)
+        if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
             return response
-        raise read_refusal(method, path, response, self._clock())
+        refusal = read_refusal(method, path, response, self._clock())
+        if isinstance(refusal, Refusal) and refusal.status == httpx.codes.UNAUTHORIZED:
+            reason = f"{refusal}: was the token revoked, or the installation suspended or uninstalled?"
+            raise Refusal(refusal.status, refusal.message, reason)
+        raise refusal
 
     def pages(self, path: str, *, repository: str, params: Mapping[str, Any] | None = None) -> Iterator[httpx.Response]:
         """Yields every page of a list, following ``Link`` as GitHub asks. Raises as ``request`` does."""
@@ -77,10 +87,16 @@ class GitHubClient:
         repository: str,
         json: Mapping[str, Any] | None,
         params: Mapping[str, Any] | None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         headers = {
+            **(headers or {}),
             "accept": "application/vnd.github+json",
             "x-github-api-version": API_VERSION,
             "authorization": f"Bearer {self._authorization.token(repository)}",
         }
-        return send_request(self._client, UPSTREAM, method, path, headers=headers, json=json, params=params)
+        account = self._authorization.account(repository)
+        return send_request(
+            self._client, UPSTREAM, method, path, headers=headers, json=json, params=params, account=account
+        )

@@ -14,7 +14,21 @@ UPSTREAM = "github"
 SECONDARY_LIMIT_SECONDS = 60.0
 
 
-def read_refusal(method: str, path: str, response: httpx.Response, now: float) -> Limited | Permanent:
+class Refusal(Permanent):
+    """GitHub will not.
+
+    Attributes:
+        status: the HTTP status code.
+        message: GitHub's own sentence.
+    """
+
+    def __init__(self, status: int, message: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.message = message
+
+
+def read_refusal(method: str, path: str, response: httpx.Response, now: float) -> Limited | Refusal:
     """Returns the error for an answer of the 4xx class: a limit with the time to wait, or a lasting refusal.
 
     Args:
@@ -41,4 +55,4 @@ def read_refusal(method: str, path: str, response: httpx.Response, now: float) -
             reason += f" (needs {wanted})"
     elif isinstance(body.get("errors"), list):
         reason += f" {body['errors']}"
-    return Permanent(reason)
+    return Refusal(response.status_code, message, reason)

@@ -1,4 +1,4 @@
-"""Halts, and texts with an age limit, in memory."""
+"""Texts with an age limit, in memory."""
 
 from collections.abc import Callable
 
@@ -30,20 +30,3 @@ class MemoryCache:
     def is_up(self) -> bool:
         """It always is."""
         return True
-
-
-class MemoryHalts:
-    """See ``shared.ports.Halts``."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._until: dict[str, float] = {}
-
-    def halted_seconds(self, upstream: str) -> float:
-        """Returns how long no request may be sent."""
-        return max(0.0, self._until.get(upstream, 0.0) - self._clock())
-
-    def halt(self, upstream: str, seconds: float) -> None:
-        """Halts requests to ``upstream``; a longer halt in force stays."""
-        if seconds > self.halted_seconds(upstream):
-            self._until[upstream] = self._clock() + seconds

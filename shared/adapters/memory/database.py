@@ -10,9 +10,11 @@ from uuid import UUID
 
 from shared.domain.effect import Effect
 from shared.domain.errors import Transient
+from shared.domain.moment import Moment
 from shared.domain.statuses import Status
 from shared.domain.task import AgentReport, Outcome
 from shared.domain.workflow import Workflow
+from shared.domain.workflow_file import FileState
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +51,13 @@ class RunRow:
     delivery: DeliveryRow
     workflow: Workflow
     created_at: float
+    subject: str
+    moment: Moment | None = None
+    group: str | None = None
+    on_conflict: str | None = None
+    depth: int = 0
+    superseded_by: UUID | None = None
+    retry_of: UUID | None = None
     status: Status = Status.QUEUED
     reason: str | None = None
     finished_at: float | None = None
@@ -73,6 +82,8 @@ class EffectRow:
 
     effect: Effect
     planned_at: float
+    is_agent: bool = False
+    ended_at: float | None = None
     done_at: float | None = None
     external_id: str | None = None
     url: str | None = None
@@ -111,6 +122,26 @@ class TaskRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class SubjectRow:
+    """A row of ``subjects``."""
+
+    moment: Moment
+    repository: str | None
+    delivery_id: UUID
+
+
+@dataclass(slots=True, kw_only=True)
+class SwitchRow:
+    """A row of ``switches``."""
+
+    name: str
+    is_on: bool
+    reason: str | None
+    changed_by: str
+    changed_at: float
+
+
+@dataclass(slots=True, kw_only=True)
 class DeadLetterRow:
     """A row of ``dead_letters``."""
 
@@ -118,6 +149,15 @@ class DeadLetterRow:
     queue: str
     body: str
     reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkflowFileRow:
+    """A row of ``workflow_files``."""
+
+    next_check_at: float
+    settled_at: float | None = None
+    state: FileState = field(default_factory=FileState)
 
 
 class MemoryDatabase:
@@ -134,9 +174,15 @@ class MemoryDatabase:
         self.clock = clock
         self.is_up = True
         self.workflows: dict[str, Workflow] = {}
+        self.overrides: dict[str, dict[str, Workflow]] = {}
+        self.files: dict[str, WorkflowFileRow] = {}
         self.versions: dict[str, Workflow] = {}
         self.deliveries: dict[tuple[str, UUID], DeliveryRow] = {}
         self.tasks: dict[UUID, TaskRow] = {}
+        self.subjects: dict[str, SubjectRow] = {}
+        self.switches: dict[str, SwitchRow] = {}
+        self.instructions: dict[str, list[str]] = {}
+        self.approvals: dict[str, str] = {}
         self.dead_letters: dict[str, DeadLetterRow] = {}
         self._numbers = count(1)
         self._lock = Lock()
@@ -153,10 +199,17 @@ class MemoryDatabase:
         """Returns an id greater than all before it, as ``uuidv7()`` does."""
         return UUID(int=next(self._numbers))
 
-    def add_task(self, run: RunRow, position: int, now: float) -> TaskRow:
-        """Adds a task that is due now and about to be enqueued."""
+    @property
+    def runs(self) -> "list[RunRow]":
+        """All runs, oldest first."""
+        runs = [run for delivery in self.deliveries.values() for run in delivery.runs]
+        return sorted(runs, key=lambda run: run.id)
+
+    def add_task(self, run: RunRow, position: int, now: float, delay_seconds: float = 0.0) -> TaskRow:
+        """Adds a task that is due after the delay and about to be enqueued."""
+        due_at = now + delay_seconds
         task = TaskRow(
-            id=self.new_id(), run=run, position=position, created_at=now, next_attempt_at=now, enqueued_at=now
+            id=self.new_id(), run=run, position=position, created_at=now, next_attempt_at=due_at, enqueued_at=due_at
         )
         run.tasks.append(task)
         self.tasks[task.id] = task

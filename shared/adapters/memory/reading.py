@@ -121,9 +121,12 @@ def _show_run(run: RunRow) -> Document:
         "run_id": str(run.id),
         "workflow": run.workflow.name,
         "version": run.workflow.version,
-        "subject": run.delivery.subject,
+        "subject": run.subject,
         "status": run.status.value,
         "reason": run.reason,
+        "group": run.group,
+        "superseded_by": None if run.superseded_by is None else str(run.superseded_by),
+        "retry_of": None if run.retry_of is None else str(run.retry_of),
         "created_at": _time(run.created_at),
         "finished_at": _time(run.finished_at),
         "tasks": [_show_task(task) for task in run.tasks],
@@ -134,7 +137,7 @@ def _show_context(task: TaskRow) -> Document:
     return {
         "run_id": str(task.run.id),
         "workflow": task.run.workflow.name,
-        "subject": task.run.delivery.subject,
+        "subject": task.run.subject,
         "delivery_id": str(task.run.delivery.delivery_id),
     }
 

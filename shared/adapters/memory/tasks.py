@@ -6,13 +6,24 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.adapters.memory.database import AgentRunRow, AttemptRow, EffectRow, MemoryDatabase, RunRow, TaskRow
+from shared.adapters.memory.groups import (
+    find_awaited,
+    find_spender,
+    gather_facts,
+    has_open_agent,
+    is_blocked,
+    is_leased,
+)
+from shared.domain.caps import Refusal, refuse_agent
 from shared.domain.effect import Effect
 from shared.domain.envelope import Envelope
 from shared.domain.statuses import Status
 from shared.domain.subject import storable, storable_json
 from shared.domain.task import AgentReport, ClaimedTask, EarlierTask, Settlement
+from shared.domain.workflow import Caps
 
 _UNFINISHED = frozenset({Status.QUEUED, Status.WAITING, Status.RUNNING})
+_ENDED = frozenset({Status.SUPERSEDED, Status.CANCELLED})
 _NEVER = float("-inf")
 
 
@@ -26,27 +37,35 @@ class MemoryTasks:
         """Claims one attempt of the task."""
         with self._database.transact() as now:
             task = self._database.tasks.get(UUID(task_id))
-            if task is None or task.status not in _UNFINISHED or task.next_attempt_at > now:
+            if (
+                task is None
+                or task.next_attempt_at > now
+                or is_leased(task, now)
+                or is_blocked(self._database, task.run)
+            ):
                 return None
-            if task.lease_until is not None and task.lease_until >= now:
+            if task.status not in _UNFINISHED and not (task.status in _ENDED and has_open_agent(task)):
                 return None
-            if task.status is not Status.WAITING:
+            if task.run.finished_at is None and task.status is not Status.WAITING:
                 _begin_attempt(task, now)
             if task.run.status is Status.QUEUED:
                 task.run.status = Status.RUNNING
             task.lease_until = now + lease_seconds
             task.lease_token = str(self._database.new_id())
-            return _claimed(task, task.lease_token, now)
+            spender = find_spender(self._database, task.run) if task.position == 0 else None
+            return _claimed(task, task.lease_token, now, spender)
 
     def plan_effect(self, task: ClaimedTask, effect: Effect) -> bool:
         """Records what is about to be written."""
         with self._database.transact() as now:
-            row = self._held(task)
-            if row is None or row.effect is not None or row.lease_until is None or row.lease_until <= now:
-                return False
-            kept = replace(effect, request=storable_json(effect.request), planned_at=datetime.fromtimestamp(now, UTC))
-            row.effect = EffectRow(effect=kept, planned_at=now)
-            return True
+            return self._plan(task, effect, now, is_agent=False)
+
+    def plan_agent(self, task: ClaimedTask, effect: Effect, fleet: Caps) -> Refusal | bool:
+        """Records that an agent is about to be started, unless something stands against it."""
+        with self._database.transact() as now:
+            run = self._database.tasks[UUID(task.task_id)].run
+            refusal = refuse_agent(gather_facts(self._database, run, now), run.workflow.guard.max_agent_runs, fleet)
+            return self._plan(task, effect, now, is_agent=True) if refusal is None else refusal
 
     def settle_task(self, task: ClaimedTask, settlement: Settlement) -> Sequence[str] | None:
         """Records what the attempt or poll came to."""
@@ -55,21 +74,32 @@ class MemoryTasks:
             if row is None:
                 return None
             reason = None if settlement.reason is None else storable(settlement.reason)
+            is_over, is_final = row.run.finished_at is not None, settlement.status.is_final
             row.status, row.reason = settlement.status, reason
+            if is_over and not is_final:
+                row.status, row.reason = row.run.status, row.run.reason
             row.outputs = None if settlement.outputs is None else storable_json(settlement.outputs)
             row.next_attempt_at = now + settlement.delay_seconds
             row.enqueued_at = row.next_attempt_at if settlement.is_enqueued else None
             row.lease_until = row.lease_token = None
-            row.finished_at = now if settlement.status.is_final else None
+            if is_final or is_over:
+                row.finished_at = row.finished_at or now
             _settle_attempt(row, task.attempt, settlement, reason, now)
             if settlement.written is not None and row.effect is not None and row.effect.done_at is None:
                 row.effect.done_at = now
                 row.effect.external_id, row.effect.url = settlement.written.external_id, settlement.written.url
+            is_agent_over = settlement.is_agent_over or is_final
+            if row.effect is not None and is_agent_over:
+                row.effect.ended_at = now
+            if settlement.is_effect_dropped and row.effect is not None and row.effect.done_at is None:
+                row.effect = None
             if settlement.agent_run is not None and row.effect is not None:
-                _settle_agent_run(row, settlement.agent_run, now)
+                _settle_agent_run(row, settlement.agent_run, now, is_over=is_agent_over)
+            if is_over:
+                return []
             _settle_run(row.run, settlement, reason, now)
             if settlement.course is None or settlement.course.position is None:
-                return []
+                return find_awaited(self._database, row.run)
             return [str(self._database.add_task(row.run, settlement.course.position, now).id)]
 
     def take_due(self, stranded_after_seconds: float, limit: int) -> Sequence[str]:
@@ -93,8 +123,21 @@ class MemoryTasks:
             for attempt in task.attempts:
                 if attempt.outcome is None:
                     attempt.finished_at, attempt.outcome, attempt.error = now, "dead", reason
-            task.run.status, task.run.reason, task.run.finished_at = Status.DEAD, reason, now
+            if task.effect is not None:
+                task.effect.ended_at = task.effect.ended_at or now
+            if task.run.finished_at is None:
+                task.run.status, task.run.reason, task.run.finished_at = Status.DEAD, reason, now
             return True
+
+    def _plan(self, task: ClaimedTask, effect: Effect, now: float, *, is_agent: bool) -> bool:
+        row = self._held(task)
+        if row is None or row.effect is not None or row.lease_until is None or row.lease_until <= now:
+            return False
+        if row.run.finished_at is not None:
+            return False
+        kept = replace(effect, request=storable_json(effect.request), planned_at=datetime.fromtimestamp(now, UTC))
+        row.effect = EffectRow(effect=kept, planned_at=now, is_agent=is_agent)
+        return True
 
     def _held(self, task: ClaimedTask) -> TaskRow | None:
         row = self._database.tasks[UUID(task.task_id)]
@@ -110,7 +153,7 @@ def _begin_attempt(task: TaskRow, now: float) -> None:
     task.attempts.append(AttemptRow(number=task.attempt_count, started_at=now))
 
 
-def _claimed(task: TaskRow, lease_token: str, now: float) -> ClaimedTask:
+def _claimed(task: TaskRow, lease_token: str, now: float, once_spent_by: str | None) -> ClaimedTask:
     delivery, agent_run = task.run.delivery, task.agent_run
     workflow = task.run.workflow
     return ClaimedTask(
@@ -144,6 +187,9 @@ def _claimed(task: TaskRow, lease_token: str, now: float) -> ClaimedTask:
         agent_run_id=None if agent_run is None else agent_run.report.agent_run_id,
         poll_count=0 if agent_run is None else agent_run.poll_count,
         agent_age_seconds=0.0 if agent_run is None else now - agent_run.created_at,
+        subject=task.run.subject,
+        is_over=task.run.finished_at is not None,
+        once_spent_by=once_spent_by,
     )
 
 
@@ -159,8 +205,8 @@ def _settle_attempt(task: TaskRow, number: int, settlement: Settlement, reason: 
     attempt.retry_in_seconds = settlement.delay_seconds if settlement.outcome == "retried" else None
 
 
-def _settle_agent_run(task: TaskRow, report: AgentReport, now: float) -> None:
-    finished_at = now if task.status.is_final else None
+def _settle_agent_run(task: TaskRow, report: AgentReport, now: float, *, is_over: bool) -> None:
+    finished_at = now if is_over else None
     texts = {name: storable_json(getattr(report, name)) for name in ("status", "url", "result", "summary")}
     report = replace(report, **texts)
     if task.agent_run is None:
@@ -184,6 +230,6 @@ def _settle_run(run: RunRow, settlement: Settlement, reason: str | None, now: fl
 def _is_stranded(task: TaskRow, now: float, long_ago: float) -> bool:
     enqueued_at = _NEVER if task.enqueued_at is None else task.enqueued_at
     if task.lease_until is None:
-        is_idle = task.status in {Status.QUEUED, Status.WAITING}
+        is_idle = task.status in {Status.QUEUED, Status.WAITING} or (task.status in _ENDED and has_open_agent(task))
         return is_idle and task.next_attempt_at <= now and enqueued_at < long_ago
     return task.lease_until < now and (enqueued_at < task.lease_until or enqueued_at < long_ago)

@@ -7,7 +7,7 @@ from shared.domain.effect import Effect, Written
 from shared.domain.errors import Permanent
 from shared.domain.task import AgentPhase, AgentReport
 
-Call = Literal["write", "look_up", "read"]
+Call = Literal["write", "look_up", "read", "cancel"]
 
 
 class _Fault(NamedTuple):
@@ -29,10 +29,12 @@ class MemoryWorld:
 
     Attributes:
         writes: every effect that was applied, in order; one that was applied twice is in it twice.
+        cancelled: the agent runs that were asked to stop before they had ended, in order.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.writes: list[Effect] = []
+        self.cancelled: list[str] = []
         self._clock = clock
         self._written: dict[str, Written] = {}
         self._written_at: dict[str, float] = {}
@@ -73,12 +75,22 @@ class MemoryWorld:
         """Returns how an agent run stands that takes ``work_seconds``."""
         self._heed_fault("read")
         if agent_run_id not in self._written_at:
-            raise Permanent(f"there is no agent run {agent_run_id!r}")
+            return AgentReport(agent, agent_run_id, "GONE", "failed", detail="the agent run is gone")
         url = f"memory://{agent}/{agent_run_id}"
+        if agent_run_id in self.cancelled:
+            return AgentReport(agent, agent_run_id, "CANCELLED", "cancelled", url)
         if self._clock() - self._written_at[agent_run_id] < work_seconds:
             return AgentReport(agent, agent_run_id, "ACTIVE", "working", url)
         ending = self._endings.get(agent_run_id, _Ending())
         return AgentReport(agent, agent_run_id, ending.phase.upper(), ending.phase, url, ending.result)
+
+    def cancel_agent_run(self, agent_run_id: str, work_seconds: float) -> None:
+        """Stops an agent run that takes ``work_seconds`` and has not ended."""
+        self._heed_fault("cancel")
+        started_at = self._written_at.get(agent_run_id)
+        is_working = started_at is not None and self._clock() - started_at < work_seconds
+        if is_working and agent_run_id not in self.cancelled:
+            self.cancelled.append(agent_run_id)
 
     def _take_fault(self, call: Call) -> _Fault | None:
         for index, fault in enumerate(self._faults):
@@ -128,3 +140,7 @@ class MemoryAgent(MemoryAction):
     def read(self, agent_run_id: str) -> AgentReport:
         """Returns how the agent run stands."""
         return self._world.read_agent_run(self._name, agent_run_id, self._work_seconds)
+
+    def cancel(self, agent_run_id: str) -> None:
+        """Stops the agent run."""
+        self._world.cancel_agent_run(agent_run_id, self._work_seconds)

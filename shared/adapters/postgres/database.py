@@ -3,7 +3,7 @@
 https://www.psycopg.org/psycopg3/docs/
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,8 +42,17 @@ class Database:
             Transient: when Postgres cannot be reached, or refuses for now.
         """
         with self._connection() as connection:
-            cursor = connection.execute(query, parameters)
-            return list(cursor.fetchall()) if cursor.description is not None else []
+            return _rows(connection.execute(query, parameters))
+
+    @contextmanager
+    def transact(self) -> Iterator[Callable[[str, Mapping[str, Any] | None], list[Row]]]:
+        """Yields a ``fetch`` whose statements are one transaction, committed at the block's end.
+
+        Raises:
+            Transient: as ``fetch`` does.
+        """
+        with self._connection() as connection, connection.transaction():
+            yield lambda query, parameters: _rows(connection.execute(query, parameters))
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Row]]:
@@ -80,3 +89,7 @@ class Database:
         """Closes the idle connections."""
         while self._idle:
             self._idle.pop().close()
+
+
+def _rows(cursor: psycopg.Cursor[Row]) -> list[Row]:
+    return list(cursor.fetchall()) if cursor.description is not None else []

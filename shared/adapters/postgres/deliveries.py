@@ -1,7 +1,6 @@
-"""Deliveries, verdicts, runs and the workflows in force."""
+"""Deliveries, verdicts and runs."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,12 +9,11 @@ from psycopg.types.json import Jsonb
 from shared.adapters.postgres.database import Database
 from shared.domain.delivery import Delivery
 from shared.domain.envelope import Envelope
+from shared.domain.run import PlannedRun
 from shared.domain.subject import storable
-from shared.domain.workflow import Verdict, Workflow
-from shared.ports import RecordedDelivery
+from shared.domain.workflow import Verdict
+from shared.ports import RecordedDelivery, SentTask
 from shared.sql import read_queries
-
-CATALOG_SECONDS = 30.0
 
 
 class PostgresDeliveries:
@@ -26,32 +24,38 @@ class PostgresDeliveries:
         self._queries = read_queries("route.sql")
 
     def record_delivery(
-        self, delivery: Delivery, verdicts: Sequence[Verdict], matched: Sequence[Workflow]
+        self,
+        delivery: Delivery,
+        verdicts: Sequence[Verdict],
+        runs: Sequence[PlannedRun],
+        *,
+        is_caused_by_us: bool = False,
     ) -> RecordedDelivery:
         """Records the delivery with its verdicts, runs and first tasks in one statement."""
-        runs = [
-            {
-                "workflow": workflow.name,
-                "version": workflow.version,
-                "position": 0,
-                "step": workflow.step_name(0),
-                "uses": workflow.steps[0].uses,
-            }
-            for workflow in matched
-        ]
+        moment = delivery.moment
         parameters = _columns(delivery.envelope) | {
             "action": delivery.action,
             "subject": delivery.subject.key,
             "repository": delivery.subject.repository,
             "sender": delivery.sender,
             "verdicts": Jsonb([verdict._asdict() for verdict in verdicts]),
-            "runs": Jsonb(runs),
+            "runs": Jsonb([_run_columns(run) for run in runs]),
+            "sha": delivery.subject.sha if moment is None else moment.sha,
+            "state": None if moment is None else moment.state,
+            "at": None if moment is None else moment.at,
+            "is_telling": moment is not None and moment.is_telling,
+            "is_ours": is_caused_by_us,
         }
         [row] = self._database.fetch(self._queries["record_delivery"], parameters)
         if row["key"] is not None:
-            return RecordedDelivery(is_known=False, task_ids=row["task_ids"] or ())
+            return RecordedDelivery(is_known=False, tasks=[SentTask(*task) for task in row["tasks"] or ()])
         self._database.fetch(self._queries["count_duplicate"], parameters)
-        return RecordedDelivery(is_known=True, task_ids=())
+        return RecordedDelivery(is_known=True)
+
+    def find_pull_request(self, repository: str, sha: str) -> str | None:
+        """Returns the key of the pull request whose head a commit is."""
+        rows = self._database.fetch(self._queries["find_pull_request"], {"repository": repository, "sha": sha})
+        return rows[0]["key"] if rows else None
 
     def record_dead_delivery(self, envelope: Envelope, reason: str) -> bool:
         """Records a delivery that will not be routed."""
@@ -66,6 +70,21 @@ class PostgresDeliveries:
         )
 
 
+def _run_columns(run: PlannedRun) -> dict[str, Any]:
+    workflow = run.workflow
+    return {
+        "workflow": workflow.name,
+        "version": workflow.version,
+        "position": 0,
+        "step": workflow.step_name(0),
+        "uses": workflow.steps[0].uses,
+        "group_key": run.group,
+        "on_conflict": run.on_conflict,
+        "debounce_seconds": workflow.debounce or 0,
+        "max_depth": workflow.guard.max_depth,
+    }
+
+
 def _columns(envelope: Envelope) -> dict[str, Any]:
     return {
         "source": envelope.source,
@@ -78,40 +97,3 @@ def _columns(envelope: Envelope) -> dict[str, Any]:
         "body_key": envelope.body_key,
         "trace_id": envelope.trace_id,
     }
-
-
-class PostgresCatalog:
-    """See ``shared.ports.WorkflowCatalog``. A workflow is parsed once for each of its versions."""
-
-    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database = database
-        self._clock = clock
-        self._query = read_queries("route.sql")["workflows_in_force"]
-        self._read_at = float("-inf")
-        self._workflows: tuple[Workflow, ...] = ()
-
-    def read(self) -> Sequence[Workflow]:
-        """Returns the workflows in force."""
-        now = self._clock()
-        if now - self._read_at >= CATALOG_SECONDS:
-            known = {workflow.version: workflow for workflow in self._workflows}
-            rows = self._database.fetch(self._query)
-            self._workflows = tuple(
-                known.get(row["version"]) or Workflow.model_validate(row["definition"]) for row in rows
-            )
-            self._read_at = now
-        return self._workflows
-
-
-def put_workflows(database: Database, workflows: Sequence[Workflow], origin: str) -> None:
-    """Puts workflows into force, each as a new version where it differs from the one that is."""
-    queries = read_queries("route.sql")
-    for workflow in workflows:
-        parameters = {
-            "name": workflow.name,
-            "version": workflow.version,
-            "definition": Jsonb(workflow.definition),
-            "origin": origin,
-        }
-        database.fetch(queries["add_workflow_version"], parameters)
-        database.fetch(queries["put_workflow_in_force"], parameters)

@@ -6,12 +6,13 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from shared.adapters.postgres.database import Database, Row
+from shared.domain.caps import AgentCounts, AgentFacts, Refusal, refuse_agent
 from shared.domain.effect import Effect
 from shared.domain.envelope import Envelope
 from shared.domain.statuses import Status
 from shared.domain.subject import storable, storable_json
 from shared.domain.task import AgentReport, ClaimedTask, EarlierTask, Settlement
-from shared.domain.workflow import Workflow
+from shared.domain.workflow import Caps, Workflow
 from shared.sql import read_queries
 
 
@@ -31,21 +32,24 @@ class PostgresTasks:
 
     def plan_effect(self, task: ClaimedTask, effect: Effect) -> bool:
         """Records what is about to be written."""
-        parameters = {
-            "task_id": task.task_id,
-            "lease_token": task.lease_token,
-            "effect_id": effect.id,
-            "kind": effect.kind,
-            "request": Jsonb(storable_json(effect.request)),
-        }
-        return bool(self._database.fetch(self._queries["plan_effect"], parameters))
+        return bool(self._database.fetch(self._queries["plan_effect"], _effect_columns(task, effect, is_agent=False)))
+
+    def plan_agent(self, task: ClaimedTask, effect: Effect, fleet: Caps) -> Refusal | bool:
+        """Records that an agent is about to be started, unless something stands against it."""
+        with self._database.transact() as fetch:
+            fetch(self._queries["lock_agents"], None)
+            [row] = fetch(self._queries["weigh_agent"], {"run_id": task.run_id})
+            refusal = refuse_agent(_read_facts(row), task.workflow.guard.max_agent_runs, fleet)
+            if refusal is not None:
+                return refusal
+            return bool(fetch(self._queries["plan_effect"], _effect_columns(task, effect, is_agent=True)))
 
     def settle_task(self, task: ClaimedTask, settlement: Settlement) -> Sequence[str] | None:
         """Records what the attempt or poll came to."""
         rows = self._database.fetch(self._queries["settle_task"], _settlement_columns(task, settlement))
         if not rows:
             return None
-        return [] if rows[0]["next_task_id"] is None else [rows[0]["next_task_id"]]
+        return [task_id for task_id in (rows[0]["next_task_id"], rows[0]["awaited_task_id"]) if task_id is not None]
 
     def take_due(self, stranded_after_seconds: float, limit: int) -> Sequence[str]:
         """Returns stranded tasks, marked as enqueued now."""
@@ -99,7 +103,31 @@ class PostgresTasks:
             agent_run_id=row["agent_run_id"],
             poll_count=row["poll_count"] or 0,
             agent_age_seconds=row["agent_age_seconds"] or 0.0,
+            subject=row["subject"],
+            is_over=row["is_over"],
+            once_spent_by=row["once_spent_by"],
         )
+
+
+def _effect_columns(task: ClaimedTask, effect: Effect, *, is_agent: bool) -> dict[str, Any]:
+    return {
+        "task_id": task.task_id,
+        "lease_token": task.lease_token,
+        "effect_id": effect.id,
+        "kind": effect.kind,
+        "request": Jsonb(storable_json(effect.request)),
+        "is_agent": is_agent,
+    }
+
+
+def _read_facts(row: Row) -> AgentFacts:
+    return AgentFacts(
+        off=f"{row['off_reason'] or 'no reason given'} ({row['off_by']})" if row["is_off"] else None,
+        moved_on_by=row["moved_on_by"],
+        busy_run_id=row["busy_run_id"],
+        counts=AgentCounts(row["subject_count"], row["repository_count"], row["all_count"]),
+        own_counts=AgentCounts(row["own_subject_count"], row["own_repository_count"], row["own_count"]),
+    )
 
 
 def _settlement_columns(task: ClaimedTask, settlement: Settlement) -> dict[str, Any]:
@@ -131,6 +159,8 @@ def _settlement_columns(task: ClaimedTask, settlement: Settlement) -> dict[str, 
         "outputs": None if settlement.outputs is None else Jsonb(storable_json(settlement.outputs)),
         "external_id": None if written is None else written.external_id,
         "url": None if written is None else written.url,
+        "is_agent_over": settlement.is_agent_over or settlement.status.is_final,
+        "is_effect_dropped": settlement.is_effect_dropped and written is None,
         "agent_run": Jsonb({} if agent_run is None else storable_json(_agent_columns(agent_run))),
         "next_step": Jsonb(next_step),
         "run_status": run_status.value,

@@ -23,8 +23,9 @@ state_option = click.option(
 def main() -> None:
     """Sandbox servers that stand in for GitHub and Codegen on a machine without tokens.
 
-    Both show what they received at GET /_received, take faults at POST /_faults (DELETE clears them), start
-    afresh at POST /_reset and answer GET /_health.
+    Both show what they received at GET /_received, take faults at POST /_faults (DELETE clears them), limit
+    requests as POST /_limits says (GET tells how they were heeded), start afresh at POST /_reset and answer
+    GET /_health.
     """
 
 
@@ -32,7 +33,7 @@ def main() -> None:
 @port_option
 @state_option
 def start_github(port: int, state_directory: Path) -> None:
-    """Stand in for api.github.com."""
+    """Stand in for api.github.com. POST /_subjects scripts issues and pull requests."""
     base_url = f"http://{HOST}:{port}"
     serve(github.build_server(state_directory, base_url), port)
 

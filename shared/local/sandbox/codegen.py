@@ -19,6 +19,7 @@ from shared.local.sandbox.answers import JsonAnswer, answer_invalid_request
 from shared.local.sandbox.codegen_state import CodegenState, Outcome, build_run
 from shared.local.sandbox.control import build_control_router
 from shared.local.sandbox.faults import Fault, FaultList
+from shared.local.sandbox.limits import Kind, LimitKeeper
 from shared.local.sandbox.pages import show_page
 from shared.local.sandbox.store import Store
 
@@ -29,6 +30,7 @@ _MESSAGES = {
     402: "Alloted agent runs for the current billing plan have been reached. Please upgrade your plan to continue.",
     403: "You do not have access to this organization.",
     404: "Agent run not found.",
+    410: "This API is no longer available.",
     429: "Rate limit exceeded. Please try again later.",
 }
 
@@ -164,6 +166,13 @@ async def ban_run(org_id: int, stopped: StoppedRun, state: State) -> Response:
     return JsonAnswer({})
 
 
+@router.post("/organizations/{org_id}/agent/run/unban")
+async def unban_run(org_id: int, stopped: StoppedRun, state: State) -> Response:
+    """Lets the checks of the run's pull request wake its agents again: here, nothing."""
+    _find_run(state, stopped.agent_run_id, org_id)
+    return JsonAnswer({})
+
+
 @router.get("/users/me")
 async def get_me() -> Response:
     """Shows whose token it is."""
@@ -237,6 +246,12 @@ def _write_error(fault: Fault) -> object:
     return {"message": _MESSAGES.get(status, "Internal server error"), "status_code": status}
 
 
+def _write_refusal(kind: Kind, retry_after: int | None) -> JsonAnswer:
+    """Answers 429 where a limit was met; Codegen does not say for how long."""
+    del kind, retry_after
+    return JsonAnswer({"message": _MESSAGES[429], "status_code": 429}, 429)
+
+
 def build_server(state_directory: Path, base_url: str, run_seconds: float) -> ASGIApp:
     """Returns the server; its links begin with the base URL, and a run takes so many seconds."""
     store = Store(state_directory / "sandbox-codegen.sqlite3", recorder.SCHEMA + faults.SCHEMA + codegen_state.SCHEMA)
@@ -249,7 +264,8 @@ def build_server(state_directory: Path, base_url: str, run_seconds: float) -> AS
         exception_handlers={CodegenError: _answer_error, RequestValidationError: answer_invalid_request},
     )
     app.state.codegen = state
-    app.include_router(build_control_router(store, fault_list))
+    limits = LimitKeeper(_write_refusal, write_points=1)
+    app.include_router(build_control_router(store, fault_list, limits))
     app.include_router(router)
     app.include_router(pages)
 
@@ -258,5 +274,5 @@ def build_server(state_directory: Path, base_url: str, run_seconds: float) -> AS
         state.add_outcome(outcome)
 
     return recorder.Recorder(
-        app, store=store, faults=fault_list, write_error=_write_error, list_headers=lambda _path: {}
+        app, store=store, faults=fault_list, limits=limits, write_error=_write_error, list_headers=lambda _path: {}
     )

@@ -13,7 +13,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, organization_id INTEGER NOT NULL, prompt TEXT NOT NULL,
     metadata TEXT, source_type TEXT NOT NULL, created_at TEXT NOT NULL,
-    ends_at REAL NOT NULL, end_status TEXT NOT NULL, end_result TEXT
+    ends_at REAL NOT NULL, end_status TEXT NOT NULL, end_result TEXT, end_pulls TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS runs_by_organization ON runs (organization_id, id);
 CREATE TABLE IF NOT EXISTS outcomes (
@@ -35,6 +35,7 @@ class Outcome(BaseModel):
         status: what they end with, such as COMPLETE, FAILED, OUT_OF_TOKENS or PAUSED; ACTIVE never ends.
         after_seconds: how long they are active; the server's own figure unless given.
         result: their result text; a COMPLETE run derives one from its prompt unless given.
+        pull_requests: addresses of the pull requests they open, ``https://github.com/{owner}/{repo}/pull/{n}``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +44,7 @@ class Outcome(BaseModel):
     status: str = Field(default=COMPLETE, min_length=1)
     after_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     result: str | None = None
+    pull_requests: list[str] = []
 
 
 class CodegenState:
@@ -61,8 +63,8 @@ class CodegenState:
         """Starts an agent run and returns its id."""
         return self._store.insert_row(
             "INSERT INTO runs"
-            " (organization_id, prompt, metadata, source_type, created_at, ends_at, end_status, end_result)"
-            " VALUES (?, ?, ?, 'API', ?, ?, ?, ?)",
+            " (organization_id, prompt, metadata, source_type, created_at, ends_at, end_status, end_result, end_pulls)"
+            " VALUES (?, ?, ?, 'API', ?, ?, ?, ?, ?)",
             (
                 organization_id,
                 prompt,
@@ -74,7 +76,7 @@ class CodegenState:
 
     def resume_run(self, run_id: int, prompt: str) -> None:
         """Makes a run active again; the new prompt decides how it ends."""
-        sql = "UPDATE runs SET prompt = ?, ends_at = ?, end_status = ?, end_result = ? WHERE id = ?"
+        sql = "UPDATE runs SET prompt = ?, ends_at = ?, end_status = ?, end_result = ?, end_pulls = ? WHERE id = ?"
         self._store.change_rows(sql, (prompt, *self._plan_end(prompt), run_id))
 
     def stop_run(self, run_id: int) -> None:
@@ -82,8 +84,8 @@ class CodegenState:
         now = time.time()
         self._store.change_rows(
             "UPDATE runs SET ends_at = ?, end_status = ?, end_result = NULL"
-            " WHERE id = ? AND (ends_at > ? OR end_status = ?)",
-            (now, CANCELLED, run_id, now, ACTIVE),
+            " WHERE id = ? AND (ends_at > ? OR end_status IN ('ACTIVE', 'EVALUATION', 'PAUSED', 'PENDING'))",
+            (now, CANCELLED, run_id, now),
         )
 
     def read_run(self, run_id: int) -> Row | None:
@@ -103,14 +105,14 @@ class CodegenState:
             (organization_id, source_type, limit, offset),
         )
 
-    def _plan_end(self, prompt: str) -> tuple[float, str, str | None]:
-        """Returns when a run with this prompt ends (epoch seconds), its status and its result."""
+    def _plan_end(self, prompt: str) -> tuple[float, str, str | None, str]:
+        """Returns when a run with this prompt ends (epoch seconds), its status, result and pull requests."""
         for row in self._store.list_rows("SELECT definition FROM outcomes ORDER BY id DESC"):
             outcome = Outcome.model_validate_json(row["definition"])
             if outcome.match.search(prompt):
                 seconds = self._run_seconds if outcome.after_seconds is None else outcome.after_seconds
-                return time.time() + seconds, outcome.status, outcome.result
-        return time.time() + self._run_seconds, COMPLETE, None
+                return time.time() + seconds, outcome.status, outcome.result, json.dumps(outcome.pull_requests)
+        return time.time() + self._run_seconds, COMPLETE, None, "[]"
 
 
 def build_run(base_url: str, row: Row) -> dict[str, object]:
@@ -120,6 +122,7 @@ def build_run(base_url: str, row: Row) -> dict[str, object]:
     result = row["end_result"] if status != ACTIVE else None
     if status == COMPLETE and result is None:
         result = f"The sandbox did nothing, as always, and calls this done: {subject}"
+    pulls = json.loads(row["end_pulls"]) if status != ACTIVE else []
     return {
         "id": row["id"],
         "organization_id": row["organization_id"],
@@ -129,6 +132,16 @@ def build_run(base_url: str, row: Row) -> dict[str, object]:
         "result": result,
         "summary": f"{status}: {subject}" if status != ACTIVE else None,
         "source_type": row["source_type"],
-        "github_pull_requests": [],
+        # Codegen's own ids of pull requests are not GitHub's numbers.
+        "github_pull_requests": [
+            {
+                "id": 1000 + place,
+                "title": subject,
+                "url": url,
+                "created_at": row["created_at"],
+                "head_branch_name": None,
+            }
+            for place, url in enumerate(pulls)
+        ],
         "metadata": None if row["metadata"] is None else json.loads(row["metadata"]),
     }

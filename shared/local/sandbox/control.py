@@ -5,11 +5,12 @@ from pydantic import JsonValue
 
 from shared.local.sandbox.answers import JsonAnswer
 from shared.local.sandbox.faults import Fault, FaultList
+from shared.local.sandbox.limits import LimitKeeper, Limits, Spent
 from shared.local.sandbox.recorder import list_received
 from shared.local.sandbox.store import Store
 
 
-def build_control_router(store: Store, faults: FaultList) -> APIRouter:
+def build_control_router(store: Store, faults: FaultList, limits: LimitKeeper) -> APIRouter:
     """Returns the routes that both servers share; they ask for no token and are never recorded."""
     router = APIRouter()
 
@@ -34,9 +35,23 @@ def build_control_router(store: Store, faults: FaultList) -> APIRouter:
     async def clear_faults() -> None:
         faults.clear()
 
+    @router.get("/_limits", response_model=None)
+    async def show_limits() -> dict[str, JsonValue]:
+        return limits.report()
+
+    @router.post("/_limits", response_model=None)
+    async def set_limits(given: Limits) -> dict[str, JsonValue]:
+        limits.set_limits(given)
+        return limits.report()
+
+    @router.post("/_spent", status_code=204)
+    async def spend(spent: Spent) -> None:
+        limits.spend(spent)
+
     @router.post("/_reset", status_code=204)
     async def reset() -> None:
         faults.clear()
+        limits.set_limits(Limits())
         store.empty_tables()
 
     return router

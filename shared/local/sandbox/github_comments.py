@@ -3,7 +3,6 @@
 https://docs.github.com/rest/issues/comments
 """
 
-from datetime import datetime
 from sqlite3 import Row
 
 from fastapi import APIRouter, Depends, Request
@@ -12,10 +11,9 @@ from starlette.responses import Response
 from shared.local.sandbox.answers import JsonAnswer
 from shared.local.sandbox.github_auth import Token, require_user_agent
 from shared.local.sandbox.github_errors import GitHubError
-from shared.local.sandbox.github_objects import build_comment
-from shared.local.sandbox.github_request import Name, Number, Paging, State, read_document
-from shared.local.sandbox.github_state import GitHubState, Repository
-from shared.local.sandbox.store import format_time
+from shared.local.sandbox.github_objects import Repository, build_comment
+from shared.local.sandbox.github_request import Name, Number, Paging, State, read_document, read_since
+from shared.local.sandbox.github_state import GitHubState
 
 router = APIRouter(dependencies=[Depends(require_user_agent)])
 
@@ -28,7 +26,7 @@ _MOST_BYTES = 4 * 65536
 async def list_comments(request: Request, name: Name, number: Number, state: State, _token: Token) -> Response:
     """Lists an issue's comments, oldest first."""
     paging = Paging(request)
-    since = _read_since(request)
+    since = read_since(request, f"{_DOCS}#list-issue-comments")
     total = state.count_comments(name, number, since)
     rows = state.list_comments(name, number, since=since, limit=paging.per_page, offset=paging.offset)
     comments = [build_comment(state.base_url, row) for row in rows]
@@ -89,15 +87,3 @@ def _read_text(document: dict[str, object], docs: str) -> str:
         error = {"resource": "IssueComment", "code": "unprocessable", "field": "data", "message": fault}
         raise GitHubError(422, "Validation Failed", docs=docs, errors=[error])
     return text
-
-
-def _read_since(request: Request) -> str:
-    """Returns the ``since`` parameter in the form times are kept in; nothing where it is absent."""
-    text = request.query_params.get("since")
-    if not text:
-        return ""
-    try:
-        return format_time(datetime.fromisoformat(text))
-    except ValueError:
-        message = f"Invalid request.\n\nFor 'since', {text} is not a valid time."
-        raise GitHubError(422, message, docs=f"{_DOCS}#list-issue-comments") from None

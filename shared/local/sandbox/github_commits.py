@@ -1,6 +1,6 @@
-"""Commit statuses, pull requests and the rate limit.
+"""Commit statuses and the rate limit.
 
-https://docs.github.com/rest/commits, https://docs.github.com/rest/pulls, https://docs.github.com/rest/rate-limit
+https://docs.github.com/rest/commits, https://docs.github.com/rest/rate-limit
 """
 
 import re
@@ -14,12 +14,11 @@ from shared.local.sandbox.github_auth import Token, require_user_agent
 from shared.local.sandbox.github_errors import GitHubError
 from shared.local.sandbox.github_objects import (
     build_author,
-    build_pull_request,
     build_repository,
     build_status,
     derive_sha,
 )
-from shared.local.sandbox.github_request import Name, Number, Paging, State, read_document
+from shared.local.sandbox.github_request import Name, Paging, State, read_document
 from shared.local.sandbox.github_state import NewStatus
 
 router = APIRouter(dependencies=[Depends(require_user_agent)])
@@ -68,27 +67,6 @@ async def get_combined_status(request: Request, name: Name, ref: str, state: Sta
         "url": f"{url}/status",
     }
     return JsonAnswer(combined, headers=paging.list_headers(state.base_url, len(rows)))
-
-
-@router.get("/repos/{owner}/{repo}/commits/{sha}/pulls")
-async def list_pulls_of_commit(name: Name, sha: str, _token: Token) -> Response:
-    """Lists a commit's pull requests: the sandbox knows of none."""
-    del name, sha
-    return JsonAnswer([])
-
-
-@router.get("/repos/{owner}/{repo}/pulls/{number}")
-async def get_pull_request(name: Name, number: Number, state: State, _token: Token) -> Response:
-    """Shows a pull request; any number is one, open and free to merge."""
-    counts = {"comments": state.count_comments(name, number)}
-    return JsonAnswer(build_pull_request(state.base_url, *name, number, counts))
-
-
-@router.get("/repos/{owner}/{repo}/pulls/{number}/files")
-async def list_files(name: Name, number: Number, _token: Token) -> Response:
-    """Lists what a pull request changes: nothing."""
-    del name, number
-    return JsonAnswer([])
 
 
 @router.get("/rate_limit")

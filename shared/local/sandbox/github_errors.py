@@ -3,6 +3,7 @@
 https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import Request
@@ -10,12 +11,18 @@ from starlette.responses import PlainTextResponse, Response
 
 from shared.local.sandbox.answers import JsonAnswer
 from shared.local.sandbox.faults import Fault
+from shared.local.sandbox.limits import Kind
 
 DOCS = "https://docs.github.com/rest"
 _LIMITS = f"{DOCS}/using-the-rest-api/rate-limits-for-the-rest-api"
 
 _SECONDARY = (
     "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+    " If you reach out to GitHub Support for help, please include the request ID."
+)
+_CONTENT = (
+    "You have exceeded a secondary rate limit and have been temporarily blocked from content creation."
+    " Please retry your request again later."
     " If you reach out to GitHub Support for help, please include the request ID."
 )
 _USER_AGENT = (
@@ -48,9 +55,7 @@ class GitHubError(Exception):
         errors: the faults of single fields, as in ``Validation Failed``.
     """
 
-    def __init__(
-        self, status: int, message: str, *, docs: str = "", errors: list[dict[str, str]] | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, *, docs: str = "", errors: Sequence[object] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.body: dict[str, object] = {"message": message}
@@ -92,6 +97,16 @@ def write_error(fault: Fault) -> object:
     is_validation = status == HTTPStatus.UNPROCESSABLE_ENTITY
     errors = [{"resource": "Sandbox", "code": "custom", "field": "fault"}] if is_validation else None
     return GitHubError(status, _MESSAGES.get(status, "Sandbox fault"), errors=errors).body
+
+
+def write_refusal(kind: Kind, retry_after: int | None) -> JsonAnswer:
+    """Answers 403 where a limit was met."""
+    if kind == "primary":
+        return JsonAnswer(_write_limit(403, "API rate limit exceeded for installation ID 1.", ""), 403)
+    message = _CONTENT if kind == "content" else _SECONDARY
+    answer = JsonAnswer(_write_limit(403, message, "#about-secondary-rate-limits"), 403)
+    answer.headers["retry-after"] = str(retry_after)
+    return answer
 
 
 def _write_limit(status: int, message: str, anchor: str) -> dict[str, str]:

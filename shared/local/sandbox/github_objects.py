@@ -7,6 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from sqlite3 import Row
+from typing import NamedTuple
 
 Json = dict[str, object]
 
@@ -15,7 +16,7 @@ APP_SLUG = "webhook-orchestrator"
 ACCOUNT = "sandbox"
 PERMISSIONS = {
     "checks": "write",
-    "contents": "read",
+    "contents": "write",
     "issues": "write",
     "metadata": "read",
     "pull_requests": "write",
@@ -75,6 +76,13 @@ _REPOSITORY_LINKS = {
     "teams_url": "/teams",
     "trees_url": "/git/trees{/sha}",
 }
+
+
+class Repository(NamedTuple):
+    """A repository by name; GitHub ignores the case of both parts."""
+
+    owner: str
+    repo: str
 
 
 def derive_id(name: str) -> int:

@@ -1,13 +1,16 @@
 """Reads what GitHub's operations have in common: names in paths, JSON bodies, pages."""
 
 import json
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Depends, Path, Request
 
 from shared.local.sandbox.github_errors import GitHubError
-from shared.local.sandbox.github_state import GitHubState, Repository
+from shared.local.sandbox.github_objects import Repository
+from shared.local.sandbox.github_state import GitHubState
+from shared.local.sandbox.store import format_time
 
 _NAME = r"^[A-Za-z0-9._-]+$"
 _PER_PAGE = 30
@@ -88,3 +91,18 @@ class Paging:
 def _read_positive(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, "")
     return int(text[:9]) if text.isascii() and text.isdecimal() and int(text[:9]) > 0 else default
+
+
+def read_since(request: Request, docs: str) -> str:
+    """Returns the ``since`` parameter in the form times are kept in; nothing where it is absent.
+
+    Raises:
+        GitHubError: 422, it is no time.
+    """
+    text = request.query_params.get("since")
+    if not text:
+        return ""
+    try:
+        return format_time(datetime.fromisoformat(text))
+    except ValueError:
+        raise GitHubError(422, f"Invalid request.\n\nFor 'since', {text} is not a valid time.", docs=docs) from None

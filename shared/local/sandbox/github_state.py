@@ -1,9 +1,12 @@
-"""What the sandbox GitHub remembers: comments, commit statuses and how much of the rate limit is spent."""
+"""What the sandbox GitHub remembers: comments, commit statuses, how much of the rate limit is spent, and the rest."""
 
 import time
 from sqlite3 import Row
 from typing import NamedTuple
 
+from shared.local.sandbox.github_objects import Repository
+from shared.local.sandbox.github_records import Records
+from shared.local.sandbox.github_subjects import Subjects
 from shared.local.sandbox.store import Store, format_time
 
 SCHEMA = """
@@ -28,13 +31,6 @@ INSERT INTO sqlite_sequence (name, seq)
 """
 
 _WINDOW_SECONDS = 3600
-
-
-class Repository(NamedTuple):
-    """A repository by name; GitHub ignores the case of both parts."""
-
-    owner: str
-    repo: str
 
 
 class NewStatus(NamedTuple):
@@ -73,16 +69,27 @@ class RateWindow:
 
 
 class GitHubState:
-    """Comments and statuses of any repository; repositories, issues and commits exist by being named."""
+    """Comments and statuses of any repository; repositories, issues and commits exist by being named.
+
+    Attributes:
+        base_url: what the server's links begin with.
+        rate: the figures of the rate limit.
+        subjects: issues and pull requests.
+        records: reviews, reactions and check runs.
+    """
 
     def __init__(self, store: Store, base_url: str) -> None:
         self._store = store
         self.base_url = base_url
         self.rate = RateWindow()
+        self.subjects = Subjects(store)
+        self.records = Records(store)
 
     def list_owners(self) -> list[str]:
         """Returns the accounts whose repositories anything was written to, in order of name."""
-        rows = self._store.list_rows("SELECT owner FROM comments UNION SELECT owner FROM statuses ORDER BY owner")
+        tables = ("comments", "statuses", "subjects", "reviews", "reactions", "check_runs")
+        sql = " UNION ".join(f"SELECT owner FROM {table}" for table in tables)  # noqa: S608 - our own names
+        rows = self._store.list_rows(f"{sql} ORDER BY owner")
         return [row["owner"] for row in rows]
 
     def add_comment(self, name: Repository, number: int, body: str, *, by_app: bool) -> int:

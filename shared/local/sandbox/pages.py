@@ -26,27 +26,62 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }
 </html>
 """
 
-_COMMENTS = """{% extends "layout" %}{% block content %}
+_SUBJECT = """{% extends "layout" %}{% block content %}
+{% macro list_reactions(rows) -%}
+{% if rows %}<p>Reactions: {{ rows | map(attribute="content") | join(", ") }}</p>{% endif %}
+{%- endmacro %}
+<p><b>{{ subject.title }}</b>:
+{%- if subject.merged_at %} merged at <time>{{ subject.merged_at }}</time>
+{%- elif subject.closed_at %} closed at <time>{{ subject.closed_at }}</time>
+{%- if subject.state_reason %} as {{ subject.state_reason }}{% endif %}
+{%- else %} open{% if subject.auto_merge %}, auto-merge is on ({{ subject.auto_merge }}){% endif %}
+{%- endif %}</p>
+{% for word, names in (("Labels", subject.labels), ("Assignees", subject.assignees),
+                       ("Reviewers", subject.reviewers), ("Teams", subject.teams)) if names %}
+<p>{{ word }}: {{ names | join(", ") }}</p>
+{% endfor %}
+{% if subject.body %}<article><pre>{{ subject.body }}</pre></article>{% endif %}
+{{ list_reactions(subject_reactions) }}
+{% for review in reviews %}
+<article id="pullrequestreview-{{ review.id }}">
+<header><b>{{ review.user.login }}</b> reviewed {{ review.commit_id }} at <time>{{ review.submitted_at }}</time>:
+{{ review.state }}</header>
+<pre>{{ review.body }}</pre>
+</article>
+{% endfor %}
 {% for comment in comments %}
 <article id="issuecomment-{{ comment.id }}">
 <header><b>{{ comment.user.login }}</b> commented at <time>{{ comment.created_at }}</time>
 {%- if comment.updated_at != comment.created_at %}, edited at <time>{{ comment.updated_at }}</time>{% endif %}
 </header>
 <pre>{{ comment.body }}</pre>
+{{ list_reactions(reactions[comment.id]) }}
 </article>
 {% else %}<p>No comments yet.</p>
 {% endfor %}
 {% endblock %}
 """
 
-_STATUSES = """{% extends "layout" %}{% block content %}
+_COMMIT = """{% extends "layout" %}{% block content %}
+{% macro link(address) -%}
+{% if (address or "").startswith(("http://", "https://")) %}
+<a href="{{ address }}" rel="noreferrer">Details</a>
+{% endif %}
+{%- endmacro %}
+{% for run in check_runs %}
+<article id="check-run-{{ run.id }}">
+<header><b>{{ run.name }}</b>: {{ run.conclusion or run.status }} at <time>{{ run.started_at }}</time></header>
+<pre>{{ run.output.title or "" }}
+{{ run.output.summary or "" }}
+{{ run.output.text or "" }}</pre>
+{{ link(run.details_url) }}
+</article>
+{% endfor %}
 {% for status in statuses %}
 <article>
 <header><b>{{ status.context }}</b>: {{ status.state }} at <time>{{ status.created_at }}</time></header>
 <pre>{{ status.description or "" }}</pre>
-{% if (status.target_url or "").startswith(("http://", "https://")) %}
-<a href="{{ status.target_url }}" rel="noreferrer">Details</a>
-{% endif %}
+{{ link(status.target_url) }}
 </article>
 {% else %}<p>No statuses yet.</p>
 {% endfor %}
@@ -65,15 +100,31 @@ in organization {{ run.organization_id }}.</p>
 {% endblock %}
 """
 
+_WORKFLOW_RUN = """{% extends "layout" %}{% block content %}
+<p>Status <b>{{ run.conclusion or run.status }}</b>, attempt {{ run.run_attempt }} of {{ run.path }} on
+{{ run.head_branch }}, created at <time>{{ run.created_at }}</time>.</p>
+<h2>Inputs</h2>
+<article><pre>{{ inputs | tojson(indent=2) }}</pre></article>
+{% endblock %}
+"""
+
 _templates = Environment(
-    loader=DictLoader({"layout": _LAYOUT, "comments": _COMMENTS, "statuses": _STATUSES, "run": _RUN}),
+    loader=DictLoader(
+        {
+            "layout": _LAYOUT,
+            "subject": _SUBJECT,
+            "commit": _COMMIT,
+            "run": _RUN,
+            "workflow_run": _WORKFLOW_RUN,
+        }
+    ),
     autoescape=True,
     undefined=StrictUndefined,
 )
 
 
 def show_page(template: str, **values: object) -> HTMLResponse:
-    """Returns a page: ``comments``, ``statuses`` or ``run``; everything in it is escaped."""
+    """Returns a page: ``subject``, ``commit``, ``run`` or ``workflow_run``; everything in it is escaped."""
     text = _templates.get_template(template).render(**values)
     return HTMLResponse(
         # Text from outside may hold what UTF-8 cannot carry.

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.local.sandbox.answers import JsonAnswer
 from shared.local.sandbox.faults import Fault, FaultList
+from shared.local.sandbox.limits import LimitKeeper
 from shared.local.sandbox.store import Store
 
 SCHEMA = """
@@ -38,6 +39,7 @@ class Recorder:
         app: the server's routes.
         store: where received requests are written.
         faults: the faults in force.
+        limits: counts requests, and refuses those beyond the limits in force.
         write_error: the body the real service sends with a fault's status.
         list_headers: the headers the real service sends with the answer to a path.
     """
@@ -48,12 +50,14 @@ class Recorder:
         *,
         store: Store,
         faults: FaultList,
+        limits: LimitKeeper,
         write_error: Callable[[Fault], object],
         list_headers: Callable[[str], dict[str, str]],
     ) -> None:
         self._app = app
         self._store = store
         self._faults = faults
+        self._limits = limits
         self._write_error = write_error
         self._list_headers = list_headers
 
@@ -65,8 +69,19 @@ class Recorder:
         body = await _read_body(receive)
         if body is None:
             return
+        try:
+            await self._answer(scope, receive, send, body)
+        finally:
+            self._limits.end()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         path = scope["raw_path"].decode("ascii")
         request_id = self._add_request(scope, path, body)
+        refusal = self._limits.begin(scope["method"])
+        if refusal is not None:
+            self._update_request(request_id, refusal.status_code, applied=False)
+            await self._send(refusal, {}, scope, receive, send)
+            return
         fault = self._faults.take_fault(scope["method"], path)
 
         answer: Response | None = None
@@ -84,8 +99,12 @@ class Recorder:
         if answer is None:
             await _cut_connection(scope, receive)
             return
-        own = fault.list_headers() if fault else {}
-        for name, value in (self._list_headers(path) | own).items():
+        await self._send(answer, fault.list_headers() if fault else {}, scope, receive, send)
+
+    async def _send(
+        self, answer: Response, own_headers: dict[str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        for name, value in (self._list_headers(scope["raw_path"].decode("ascii")) | own_headers).items():
             answer.headers[name] = value
         await answer(scope, receive, send)
 
