@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from shared.domain.workflow_file import FILE_PATH
-from tests.acceptance.local_stack import LocalStack
+from tests.acceptance.local_stack import LocalStack, wait_until
 from tests.support.factories import read_payloads
 
 OWNER = "Codertocat"
@@ -54,7 +54,15 @@ class Repository:
         text = json.dumps(found).replace(found["repository"]["full_name"], self.name)
         return _merge(json.loads(text), changes)
 
-    def build_pull_request(self, action: str, number: int, sha: str, minute: int | None = None, **changes: Any) -> Json:  # noqa: ANN401 - JSON
+    def build_pull_request(
+        self,
+        action: str,
+        number: int,
+        sha: str,
+        *,
+        minute: int | None = None,
+        **changes: Any,  # noqa: ANN401 - JSON
+    ) -> Json:
         """Returns a payload of a pull request whose head is ``sha``; each is a minute younger than the one before."""
         self._minutes += 1
         at = NOON + timedelta(minutes=self._minutes if minute is None else minute)
@@ -75,6 +83,16 @@ class Repository:
     def follow(self, event: str, payload: Json) -> Json:
         """Sends the webhook and returns the delivery once all its runs have ended."""
         return self.stack.follow(self.send(event, payload))
+
+    def wait_for_question(self, delivery_id: str, workflow: str) -> None:
+        """Returns once the delivery's run of the workflow waits for an approval."""
+
+        def is_asked() -> bool:
+            delivery = self.stack.read_delivery(delivery_id)
+            run = None if delivery is None else read_run(delivery, workflow)
+            return run is not None and (run["status"], run["tasks"][-1]["uses"]) == ("waiting", "approval.wait")
+
+        wait_until(is_asked, f"{workflow} asks for approval")
 
     def list_written(self, path: str = "", method: str = "POST") -> list[Json]:
         """Returns the bodies of what was written to this repository below a path, in order of arrival."""

@@ -153,7 +153,7 @@ def test_cancel_ends_what_is_under_way_and_its_agent(repository: Repository) -> 
 def test_approve_by_comment(stack: LocalStack) -> None:
     repository = Repository(stack, ASK)
     opened = repository.send("issues", repository.build("issues", "opened", issue={"number": ASKED}))
-    wait_until(lambda: len(read_comments(repository, ASKED)) == 1, "the question was asked")
+    repository.wait_for_question(opened, "ask")
     assert read_comments(repository, ASKED)[0].startswith("Go on?\n\nWho may write to the repository approves with")
 
     comment(repository, ASKED, "/approve")
@@ -166,7 +166,7 @@ def test_approve_by_the_button_of_a_check(stack: LocalStack) -> None:
     repository = Repository(stack, ASK)
     payload = repository.build_pull_request("opened", ASKED, new_sha(), pull_request={"draft": True})
     opened = repository.send("pull_request", payload)
-    wait_until(lambda: len(repository.list_written("check-runs")) == 1, "the question was asked")
+    repository.wait_for_question(opened, "ask-with-a-button")
     [check] = repository.list_written("check-runs")
     assert (check["conclusion"], check["actions"][0]["identifier"]) == ("action_required", "approve")
 

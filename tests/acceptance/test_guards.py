@@ -1,12 +1,11 @@
 """Loops that are made on purpose, strangers, forks, and payloads that would like to give orders."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.acceptance.local_stack import LocalStack, wait_until
+from tests.acceptance.local_stack import LocalStack
 from tests.acceptance.repository import AGENT, OWNER, STRANGER, Repository, new_sha, read_run, read_verdict
 
 NUMBER = 7
@@ -59,7 +58,7 @@ workflows:
 """
 
 
-def push_as_agent(repository: Repository) -> Mapping[str, Any]:
+def push_as_agent(repository: Repository) -> dict[str, Any]:
     """Has the agent's bot push to the pull request; returns the delivery once all is over."""
     payload = repository.build_pull_request("synchronize", NUMBER, new_sha(), sender=AGENT)
     return repository.follow("pull_request", payload)
@@ -103,7 +102,7 @@ def test_strangers_start_nothing_until_a_maintainer_lets_them(stack: LocalStack)
     opened = repository.send(
         "pull_request", repository.build_pull_request("opened", NUMBER, new_sha(), pull_request=theirs, sender=STRANGER)
     )
-    wait_until(lambda: len(repository.list_written()) == 1, "the maintainers are asked")
+    repository.wait_for_question(opened, "pull_request_analysis")
     [question] = repository.list_written(f"issues/{NUMBER}/comments")
     assert question["body"].startswith("May an agent look at this?\n\nWho may write to the repository approves with")
 
@@ -115,7 +114,7 @@ def test_strangers_start_nothing_until_a_maintainer_lets_them(stack: LocalStack)
             "guard.trust is write, and mallory is NONE to the repository",
         )
     assert repository.list_agent_runs() == []
-    assert read_run(stack.follow(opened, to_end=False), "pull_request_analysis")["status"] == "waiting"
+    repository.wait_for_question(opened, "pull_request_analysis")
 
     approved = repository.follow("issue_comment", repository.build_comment(NUMBER, "/approve"))
     assert read_run(approved, "slash_approve")["status"] == "succeeded"
@@ -124,8 +123,8 @@ def test_strangers_start_nothing_until_a_maintainer_lets_them(stack: LocalStack)
     assert run["tasks"][0]["agent_runs"][0]["result"] == f"approved by {OWNER}"
     assert [body["prompt"] for body in repository.list_agent_runs()] == [f"Look at {repository.name}#{NUMBER}"]
 
-    label = {"label": {"name": "agent"}}
-    labeled = repository.build_pull_request("labeled", NUMBER, new_sha(), pull_request=theirs, **label)
+    label = {"name": "agent"}
+    labeled = repository.build_pull_request("labeled", NUMBER, new_sha(), pull_request=theirs, label=label)
     assert read_run(repository.follow("pull_request", labeled), "on-label")["status"] == "succeeded"
     assert len(repository.list_agent_runs()) == 2
 
@@ -140,7 +139,7 @@ def test_a_fork_starts_nothing_unless_the_workflow_says_so(stack: LocalStack) ->
     verdict = read_verdict(pushed, "pull_request_analysis")
     assert verdict["because"] == "guard.trust is write, and mallory pushed to a fork"
 
-    suite = {"head_sha": sha, "head_branch": None, "pull_requests": [], "conclusion": "failure"}
+    suite: dict[str, Any] = {"head_sha": sha, "head_branch": None, "pull_requests": [], "conclusion": "failure"}
     failed = repository.build("check_suite", "completed", check_suite=suite)
     verdict = read_verdict(repository.follow("check_suite", failed), "check_suite_failure_analysis")
     assert verdict["because"] == "guard.trust is write, and check_suite is about a commit of a fork"
@@ -152,7 +151,7 @@ def test_a_fork_s_checks_find_their_pull_request_by_the_commit(stack: LocalStack
     sha = new_sha()
     fork = {"head": {"repo": {"full_name": "mallory/fork"}}}
     repository.follow("pull_request", repository.build_pull_request("labeled", NUMBER, sha, pull_request=fork))
-    suite = {"head_sha": sha, "head_branch": None, "pull_requests": [], "conclusion": "failure"}
+    suite: dict[str, Any] = {"head_sha": sha, "head_branch": None, "pull_requests": [], "conclusion": "failure"}
     failed = repository.follow("check_suite", repository.build("check_suite", "completed", check_suite=suite))
     assert read_run(failed, "check_suite_failure_analysis")["status"] == "succeeded"
     [started] = repository.list_agent_runs(NUMBER)

@@ -47,7 +47,7 @@ def test_200_events_out_of_order_and_doubled(stack: LocalStack) -> None:
     def send(delivery_id: str) -> None:
         age = ages[delivery_id]
         repository.send(
-            "pull_request", repository.build_pull_request("synchronize", NUMBER, shas[age], age), delivery_id
+            "pull_request", repository.build_pull_request("synchronize", NUMBER, shas[age], minute=age), delivery_id
         )
 
     newest, started = -1, 0

@@ -49,7 +49,7 @@ class Trial(NamedTuple):
     reason: str | None = None
 
 
-def build_pull_request(action: str, **changes: object) -> Callable[[Repository], Json]:
+def build_pull_request(action: str, **changes: Any) -> Callable[[Repository], Json]:  # noqa: ANN401 - JSON
     return lambda repository: repository.build_pull_request(action, NUMBER, new_sha(), **changes)
 
 
