@@ -8,7 +8,7 @@ CDK := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 CDK_DISABLE_VERSION_CHEC
 # Lambda's runtime brings boto3 with these.
 IN_RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo send test lint format bench lock synth deploy clean
+.PHONY: help setup up demo send test e2e lint format bench lock synth deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,12 @@ send: setup ## Send a sample webhook to the running stack: make send EVENT=pull_
 	@$(RUN) -m shared.local send $(or $(EVENT),pull_request)
 
 test: setup lint ## Lint, types, import contracts and all tests
-	@$(RUN) -m pytest -n 3 --dist loadfile --ignore tests/acceptance
+	@$(RUN) -m pytest -n 3 --dist loadfile --ignore tests/acceptance --ignore tests/e2e
 	@$(RUN) -m pytest tests/acceptance
+	@$(MAKE) --no-print-directory e2e
+
+e2e: setup node_modules/.ready ## Deploy the templates to an emulator of AWS, update under load, drive and destroy them
+	@$(RUN) -m pytest tests/e2e
 
 lint: setup ## Formatting, rules, strict types and import contracts
 	@$(VENV)/bin/ruff format --check --quiet .

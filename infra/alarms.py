@@ -11,9 +11,9 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.functions import SHAPES
 from infra.metrics import FIVE_MINUTES, UPSTREAMS, Metrics
 from infra.queues import Queues
+from infra.shapes import SHAPES
 from infra.stages import Stage
 
 RUNBOOK = "docs/operations.md"

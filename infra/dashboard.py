@@ -9,10 +9,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.functions import SHAPES
 from infra.metrics import UPSTREAMS, Metrics
 from infra.queries import QUERIES
 from infra.queues import Queues
+from infra.shapes import SHAPES
 from infra.stages import Stage
 
 FULL, HALF, THIRD = 24, 12, 8

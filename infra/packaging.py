@@ -15,7 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -150,21 +150,41 @@ def copy_files(paths: Iterable[Path], target: Path) -> None:
         shutil.copyfile(ROOT / path, target / path)
 
 
-def install_layer(layer: str, target: Path, platform: str = LAMBDA_PLATFORM) -> None:
-    """Installs the layer's lock into ``target`` and prunes it. Raises PackagingError."""
+def install_layer(layer: str, target: Path, platform: str = LAMBDA_PLATFORM, *, interpreter: str | None = None) -> None:
+    """Installs the layer's lock into ``target`` and prunes it.
+
+    Args:
+        layer: of ``LAYERS``.
+        target: a new folder.
+        platform: of the wheels, as uv names it.
+        interpreter: install for this one, on this machine, instead.
+
+    Raises:
+        PackagingError: when something cannot be installed.
+    """
     lock = ROOT / "layers" / layer / "requirements.txt"
-    options = ["--target", str(target), "--python-version", PYTHON_VERSION, "--python-platform", platform]
     # --no-deps: the lock is whole, but for what the runtime itself brings.
-    options += ["--only-binary", ":all:", "--require-hashes", "--no-deps", "--link-mode", "copy", "--quiet"]
+    options = ["--require-hashes", "--no-deps", "-r", str(lock)]
+    install_packages(options, target, platform, interpreter=interpreter)
+    prune_layer(target)
+
+
+def install_packages(
+    options: Sequence[str], target: Path, platform: str = LAMBDA_PLATFORM, *, interpreter: str | None = None
+) -> None:
+    """Installs wheels into ``target``; ``options`` are uv's, the rest is as in ``install_layer``."""
+    wanted = ["--python-version", PYTHON_VERSION, "--python-platform", platform]
+    if interpreter is not None:
+        wanted = ["--python", interpreter]
+    wanted += ["--target", str(target), "--only-binary", ":all:", "--link-mode", "copy", "--quiet"]
     answer = subprocess.run(  # noqa: S603 - the project's own uv
-        [_uv(), "pip", "install", *options, "-r", str(lock)],
+        [_uv(), "pip", "install", *wanted, *options],
         capture_output=True,
         text=True,
         check=False,
     )
     if answer.returncode:
-        raise PackagingError(f"the layer {layer} cannot be installed:\n{answer.stderr}")
-    prune_layer(target)
+        raise PackagingError(f"{target} cannot be filled:\n{answer.stderr}")
 
 
 def prune_layer(target: Path) -> None:

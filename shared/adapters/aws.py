@@ -10,6 +10,7 @@ import hmac
 import http.client
 import json
 import os
+import ssl
 import time
 from collections.abc import Mapping
 from functools import lru_cache
@@ -30,6 +31,9 @@ _TRANSIENT_CODES = (
     "ExpiredToken",
     "InternalError",
 )
+
+# What a connection raises that the other side has closed: before Python 3.13, TLS has its own words for it.
+_CLOSED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class Credentials(NamedTuple):
@@ -170,7 +174,7 @@ class AwsService:
                 connection.request(method, path, body, signed)
                 response = connection.getresponse()
                 answer = Answer(response.status, response.read())
-            except (ConnectionError, http.client.RemoteDisconnected):
+            except _CLOSED:
                 connection.close()
                 # The service closed an idle connection meanwhile (a frozen Lambda finds that often): a new
                 # one tells whether it is there. Every call of ours may be repeated.

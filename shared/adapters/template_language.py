@@ -9,14 +9,14 @@ https://jinja.palletsprojects.com/en/stable/sandbox/
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import wraps
 from itertools import islice
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateRuntimeError, nodes, pass_context, pass_environment
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined, nodes, pass_context, pass_environment
+from jinja2.compiler import CodeGenerator, Frame, operators
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
@@ -25,7 +25,7 @@ from shared.domain.prompt import Trusted, fence, is_harmless
 
 MAX_TEXT_CHARACTERS: Final = 200_000
 MAX_ITEMS: Final = 10_000
-# Of one text: turns of loops, operators, filters and calls, and a 64th of the characters and items they make.
+# Of one step: turns of loops, operators, filters and calls, and a part of the characters and items they go through.
 MAX_WORK: Final = 200_000
 MAX_INTEGER_BITS: Final = 256
 
@@ -61,21 +61,21 @@ class TooMuch(TemplateRuntimeError):
 
 @dataclass(slots=True)
 class Work:
-    """One rendering under way.
+    """One step's rendering under way.
 
     Attributes:
         names: what its context holds.
         ours: texts of the context that need no fence.
-        is_prompt: whether what is filled in is fenced.
-        left: what it may still do.
-        has_fence: whether anything was.
+        is_prompt: whether what is filled into the present text is fenced.
+        has_fence: whether anything was fenced in it.
+        left: what the step's texts may still do.
     """
 
     names: Sequence[str] = ()
     ours: frozenset[str] = frozenset()
     is_prompt: bool = False
-    left: int = field(default=MAX_WORK)
     has_fence: bool = False
+    left: int = MAX_WORK
 
 
 # A rendering's own, in whichever thread. Without one, as when Jinja2 compiles, nothing is computed ahead.
@@ -86,7 +86,7 @@ def _spend(amount: int) -> None:
     work = under_way.get()
     work.left -= amount
     if work.left < 0:
-        raise TooMuch(f"it does more than a template may: over {MAX_WORK} steps")
+        raise TooMuch(f"it does more than a template may: over {MAX_WORK} operations")
 
 
 def _bound(value: Any) -> Any:  # noqa: ANN401 - a template's value is anything
@@ -108,10 +108,15 @@ def _bound(value: Any) -> Any:  # noqa: ANN401 - a template's value is anything
     return value
 
 
+def _spend_on(operand: Any) -> None:  # noqa: ANN401 - a template's value is anything
+    """Counts what it takes to go through an operand."""
+    _spend(1 + (len(operand) // 16 if isinstance(operand, list | tuple | dict) else 0))
+
+
 def to_text(value: Any) -> str:  # noqa: ANN401 - a template's value is anything
     """Returns a value as templates write it: texts and numbers as they are, the rest as JSON."""
-    if isinstance(value, StrictUndefined):
-        return str(value)  # raises
+    if isinstance(value, Undefined):
+        return str(value)  # raises, but for an `if` without `else`, which is empty
     if isinstance(value, str):
         return value
     if isinstance(value, float | int) and not isinstance(value, bool):
@@ -192,7 +197,8 @@ _EACH: Final = " each"
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as the filter
-        _spend(1)
+        for argument in arguments:
+            _spend_on(argument)
         return _bound(function(*arguments, **options))
 
     return call
@@ -228,6 +234,16 @@ class _Generator(CodeGenerator):
             self.write(", ")
         self.write("))")
 
+    def visit_Operand(self, node: nodes.Operand, frame: Frame) -> None:  # noqa: N802 - Jinja2's name
+        self.write(f" {operators[node.op]} environment.count_operand({node.op in ('in', 'notin')}, ")
+        self.visit(node.expr, frame)
+        self.write(")")
+
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802 - Jinja2's name
+        self.write("environment.count_value(")
+        super().visit_Getitem(node, frame)
+        self.write(")")
+
     def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802 - Jinja2's name
         self.write("environment.check_flat(")
         super().visit_List(node, frame)
@@ -255,7 +271,8 @@ class TemplateLanguage(ImmutableSandboxedEnvironment):
         own |= {"tojson": lambda value: json.dumps(value, ensure_ascii=False), "fence": _fence, "trusted": _trust}
         known = {name: self.filters[name] for name in _FILTERS} | own
         self.filters = {name: _bounded(each) for name, each in sorted(known.items())} | {_EACH: _each}
-        self.tests = {name: self.tests[name] for name in sorted(_TESTS)}
+        tests: Mapping[str, Any] = self.tests
+        self.tests = {name: _bounded(tests[name]) for name in sorted(_TESTS)}
         self.globals = {"range": _range}
 
     @property
@@ -304,6 +321,17 @@ class TemplateLanguage(ImmutableSandboxedEnvironment):
         if sum(map(len, texts)) + len(separator) * len(texts) > 2 * MAX_TEXT_CHARACTERS:
             raise TooMuch(f"it makes a text of over {MAX_TEXT_CHARACTERS} characters")
         return str(_bound(separator.join(texts)))
+
+    def count_operand(self, is_looked_into: bool, operand: Any) -> Any:  # noqa: ANN401, FBT001 - as compiled
+        """Returns what something is compared with; two objects may be compared as deep as they go."""
+        _spend_on(operand)
+        if isinstance(operand, list | tuple | dict) and not is_looked_into:
+            _spend(1_000)
+        return operand
+
+    def count_value(self, value: Any) -> Any:  # noqa: ANN401 - a template's value is anything
+        """Returns what a subscript gave: a slice is a copy."""
+        return _bound(value) if isinstance(value, str | list | tuple) else value
 
     def check_flat(self, values: Any) -> Any:  # noqa: ANN401 - a list or a tuple
         """Returns a list that was written, which holds no lists: they could be made to unfold without end."""

@@ -35,25 +35,30 @@ class JinjaTemplates:
         self._compiled: dict[str, Template] = {}
 
     def render(self, arguments: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
-        """Renders every text in ``arguments``, however deep; what is filled into a ``prompt`` is fenced."""
-        ours = collect_ours(context)
+        """Renders every text in ``arguments``, however deep; what is filled into a ``prompt`` anywhere is fenced."""
+        work = Work(list(context), collect_ours(context))
 
         def render(value: Any, place: str, *, is_prompt: bool) -> Any:  # noqa: ANN401 - JSON is anything
             if isinstance(value, str):
-                return self._render(value, context, place, Work(list(context), ours, is_prompt))
+                work.is_prompt = is_prompt
+                return self._render(value, context, place, work)
             if isinstance(value, dict):
-                return {name: render(each, f"{place}.{name}", is_prompt=is_prompt) for name, each in value.items()}
+                return {
+                    name: render(each, f"{place}.{name}", is_prompt=is_prompt or name == PROMPT)
+                    for name, each in value.items()
+                }
             if isinstance(value, list):
                 return [render(each, f"{place}[{index}]", is_prompt=is_prompt) for index, each in enumerate(value)]
             return value
 
-        return {name: render(value, f"with.{name}", is_prompt=name == PROMPT) for name, value in arguments.items()}
+        rendered: dict[str, Any] = render(dict(arguments), "with", is_prompt=False)
+        return rendered
 
     def _render(self, text: str, context: Mapping[str, Any], place: str, work: Work) -> str:
+        work.has_fence = False
         token = under_way.set(work)
         try:
-            template = self._compile(text)
-            rendered = _collect(template, context)
+            rendered = _collect(self._compile(text), context)
         except _FAULTS as error:
             raise Permanent(f"the template at {place} cannot be rendered: {error}") from error
         finally:

@@ -17,7 +17,7 @@ Document = Mapping[str, Any]
 
 # Where an event's branch stands: the base of a pull request, the branch that was pushed, the head branch that a
 # check, suite or run was for. A full ref counts when it is a branch's.
-_BRANCH_PLACES: Final[Mapping[str, tuple[str, ...]]] = {
+BRANCH_PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "check_run": ("check_run", "check_suite", "head_branch"),
     "check_suite": ("check_suite", "head_branch"),
     "code_scanning_alert": ("ref",),
@@ -45,7 +45,7 @@ _LABELLED: Final = ("pull_request", "issue", "discussion")
 
 # Which events know each shorthand.
 SHORTHAND_EVENTS: Final[Mapping[str, frozenset[str]]] = {
-    "branches": frozenset(_BRANCH_PLACES),
+    "branches": frozenset(BRANCH_PLACES),
     "paths": _PULL_EVENTS | {"push"},
     "labels": _PULL_EVENTS | {"issues", "issue_comment", "discussion", "discussion_comment", "label"},
     "authors": frozenset(EVENTS),
@@ -60,7 +60,7 @@ def lacks_paths(event: str) -> bool:
 
 def read_branches(event: str, document: Document) -> Seen:
     """Returns the branches an event is about; a tag is none."""
-    place = _BRANCH_PLACES.get(event)
+    place = BRANCH_PLACES.get(event)
     if place is None or (event in ("create", "delete") and document.get("ref_type") != "branch"):
         return ()
     value: Any = document

@@ -23,13 +23,26 @@ INSTRUCTION_PREFIX = "orchestrator."
 
 
 class Retry(Strict):
-    """How often a step is tried."""
+    """How often a step is tried.
+
+    Attributes:
+        max_attempts: the tries, the first included; waiting for a limit is none.
+    """
 
     max_attempts: int = Field(default=8, ge=1, le=20)
 
 
 class Step(Strict):
-    """One step: ``uses`` names an action, ``with`` its arguments, templates in any text."""
+    """One step.
+
+    Attributes:
+        id: names the step's outputs for later ones; without it its place does, ``steps["1"]``.
+        uses: the action.
+        with: the action's arguments; every text is a template.
+        when: ``success`` while no step before has failed, ``failure`` once one has, ``always`` either way.
+        timeout: how long an agent run or an approval is waited for.
+        retry: how often it is tried.
+    """
 
     id: str | None = Field(default=None, pattern=_NAME)
     uses: str
@@ -40,7 +53,13 @@ class Step(Strict):
 
 
 class Caps(Strict):
-    """How many agent runs a workflow may start within 24 hours; absent: only the deployment's own caps hold."""
+    """How many agent runs a workflow may start within 24 hours; absent: only the deployment's own caps hold.
+
+    Attributes:
+        per_subject: on one pull request, issue, branch or commit.
+        per_repository: in one repository.
+        per_day: in all.
+    """
 
     per_subject: int | None = Field(default=None, ge=0)
     per_repository: int | None = Field(default=None, ge=0)
@@ -54,7 +73,7 @@ class Guard(Strict):
         trust: whose events may: ``write`` of those with write access, ``anyone`` of all.
         loops: what our own App, an agent's bot or a mark of ours caused: ``refuse`` or ``allow``.
         max_depth: how many agent runs may stand one behind the other, each caused by the one before.
-        max_agent_runs: caps.
+        max_agent_runs: how many agent runs it may start within 24 hours.
     """
 
     trust: Literal["write", "anyone"] = "write"

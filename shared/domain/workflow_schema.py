@@ -102,14 +102,19 @@ def build_schema() -> Schema:
     }
 
 
+def describe_attributes(model: type[BaseModel]) -> dict[str, str]:
+    """Returns what a model's docstring says of each of its attributes."""
+    _, _, attributes = (inspect.getdoc(model) or "").partition("Attributes:")
+    found = re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", attributes, re.DOTALL | re.MULTILINE)
+    return {name: _flow(description) for name, description in found}
+
+
 def _describe(schema: Schema, model: type[BaseModel]) -> None:
     """Puts a docstring where an editor shows it: its summary, and its attributes at their keys."""
-    text = inspect.getdoc(model) or ""
-    summary, _, attributes = text.partition("Attributes:")
-    schema["description"] = _flow(summary)
-    for name, description in re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", attributes, re.DOTALL | re.MULTILINE):
+    schema["description"] = _flow((inspect.getdoc(model) or "").partition("Attributes:")[0])
+    for name, description in describe_attributes(model).items():
         if name in schema["properties"]:
-            schema["properties"][name]["description"] = _flow(description)
+            schema["properties"][name]["description"] = description
     schema.pop("title", None)
     for each in schema["properties"].values():
         each.pop("title", None)

@@ -169,7 +169,7 @@ with held as (
 ), awaited as (
     -- The run of the group that may begin now.
     select tasks.id
-    from settled join runs on runs.group_key = settled.group_key and runs.status = 'queued'
+    from settled join runs on runs.group_key = settled.group_key and runs.status = 'queued' and runs.finished_at is null
     join tasks on tasks.run_id = runs.id and tasks.status = 'queued'
     where %(is_run_final)s
     order by runs.id limit 1

@@ -38,11 +38,13 @@ with recorded as (
     from recorded, jsonb_to_recordset(%(runs)s) as planned (workflow text, version text, position smallint, step text,
         uses text, group_key text, on_conflict text, debounce_seconds float8, max_depth smallint)
 ), in_the_way as (
-    select distinct on (wanted.id) wanted.id, other.id as other_id, other.status
-    from wanted join runs as other using (group_key)
-    where (wanted.on_conflict = 'skip' and other.finished_at is null)
-        or (wanted.on_conflict = 'once' and other.status not in ('queued', 'superseded', 'cancelled'))
-    order by wanted.id, other.id
+    select wanted.id, other.id as other_id
+    from wanted cross join lateral (
+        select id from runs where wanted.on_conflict = 'skip' and group_key = wanted.group_key and finished_at is null
+        union all
+        select id from runs where wanted.on_conflict = 'once' and group_key = wanted.group_key
+            and status not in ('queued', 'superseded', 'cancelled')
+        limit 1) as other
 ), judged as (
     select wanted.*,
         case when newer.at is not null then 'superseded'

@@ -28,6 +28,7 @@ from shared.local.servers import AWS_CREDENTIALS
 from shared.local.webhook import build_headers, read_sample
 
 ROOT = Path(__file__).parents[2]
+WALKING_PATH = Path(__file__).with_name("walking-path.yml")
 PATH = "/api/v1/webhooks/github"
 # Each would be found in a log or an answer.
 SECRET = "canary-webhook-secret-5b1f"
@@ -57,11 +58,13 @@ class LocalStack:
 
     Args:
         state_dir: where it keeps its data.
+        workflows: a file of the organisation's, in force from the first delivery on; None: the defaults as they ship.
         settings: of the environment; a developer's own environment and ``.env`` stay outside.
     """
 
-    def __init__(self, state_dir: Path, **settings: str) -> None:
+    def __init__(self, state_dir: Path, *, workflows: Path | None = WALKING_PATH, **settings: str) -> None:
         self.state_dir = state_dir
+        self._workflows = workflows
         self.secret = SECRET
         self.port = choose_port("PORT")
         self._metrics_port = choose_port("METRICS_PORT", avoid=[self.port])
@@ -115,6 +118,8 @@ class LocalStack:
             return "\nready\n" in self.output
 
         wait_until(is_ready, "the stack is ready", START_SECONDS)
+        if self._workflows is not None:
+            self.client.put("/api/v1/workflows", content=self._workflows.read_bytes()).raise_for_status()
 
     def run_to_end(self) -> int:
         """Starts the command, which ends by itself; returns its exit code."""

@@ -87,7 +87,7 @@ def test_a_repository_s_file_comes_into_force_and_a_broken_one_does_not(stack: L
     assert status["target_url"].startswith(f"{stack.address('github')}/{repository}/blob/")
     shown = stack.get("/api/v1/workflows", repository=repository)
     assert shown["file"]["faults"]
-    assert {"greet": "repository", "push_analysis": "default"}.items() <= {
+    assert {"greet": "repository", "push_analysis": "organization", "slash_retry": "default"}.items() <= {
         item["name"]: item["origin"] for item in shown["items"]
     }.items()
 

@@ -10,14 +10,20 @@ from rich.console import Console
 from tests.benchmarks.end_to_end import measure_end_to_end
 from tests.benchmarks.ingest_cost import measure_ingest
 from tests.benchmarks.matching_cost import measure_matching
+from tests.benchmarks.packaged_init import measure_packaged
 from tests.benchmarks.table import Figure, print_figures
 
-PARTS = ("ingest", "matching", "end-to-end")
+PARTS = ("packaged", "ingest", "matching", "end-to-end")
 WIDTH = 110  # where there is no terminal to ask
 NOTES = """\
 CPU time of processes, not the wall clock. What has a baseline was measured in turns with it, in many short rounds,
 and the cheapest round of each stands here: whatever else the machine does can only add. Of memory, the largest
 stands.
+
+Packaged: unzipped sizes of what is deployed, for arm64, with bytecode; and each function started from its code and
+layer alone, laid out as Lambda does, net of the runtime client's own. The layers are installed by the same locks for
+this machine's processor, under Python 3.13 where there is one, with the bytecode that is deployed. Baseline: the plain
+boto3 handler. Reading secrets, which waits for the network, is no part of it.
 
 Ingest: real payloads of 7 to 27 KB, under Lambda's own runtime client, against a local SQS endpoint. Baseline: a
 plain boto3 handler that verifies, parses and sends; it neither logs nor counts. Refused: the handler alone, the
@@ -46,6 +52,8 @@ def main(*, quick: bool, part: tuple[str, ...]) -> None:
 
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as directory:
+        if "packaged" in parts:
+            figures += measure_packaged(Path(directory) / "packaged", rounds=3 if quick else 7, on_progress=tell)
         if "ingest" in parts:
             rounds = 6 if quick else 12
             figures += measure_ingest(Path(directory) / "ingest", rounds=rounds, deliveries=200, on_progress=tell)

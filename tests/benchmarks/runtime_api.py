@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -97,14 +97,18 @@ class LambdaFunction:
     Args:
         handler: ``package.module.function``.
         environment: all that the process sees, besides what Lambda sets.
+        interpreter: which Python, with its options.
 
     Raises:
         InvocationFailed: on entry, when the function does not start.
     """
 
-    def __init__(self, handler: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, handler: str, environment: Mapping[str, str], interpreter: Sequence[str] = (sys.executable,)
+    ) -> None:
         self._handler = handler
         self._environment = environment
+        self._interpreter = interpreter
 
     def __enter__(self) -> Self:
         """Starts the function and waits until it asks for its first event."""
@@ -112,7 +116,7 @@ class LambdaFunction:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", self._handler],
+            [*self._interpreter, "-m", "awslambdaric", self._handler],
             env={
                 **self._environment,
                 "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",

@@ -16,7 +16,7 @@ from shared.adapters.http_request import MAX_ANSWER_BYTES, HttpRequest, open_web
 from shared.domain.effect import Effect
 from shared.domain.errors import Limited, OutcomeUnknown, Permanent, Transient
 from shared.local.free_ports import HOST, choose_port
-from tests.e2e.certificates import Certificates, issue_certificates
+from tests.support.certificates import Certificates, issue_certificates
 
 ID = "0b4f6d5e-0000-4000-8000-00000000000a"
 

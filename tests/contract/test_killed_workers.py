@@ -34,8 +34,8 @@ from tests.contract.test_groups import build, start
 from tests.contract.test_http_request import Receiver
 from tests.contract.test_http_request import build as build_http_request
 from tests.contract.test_instructions import wait_for_approval
-from tests.e2e.certificates import issue_certificates
 from tests.support.action_cases import CASES, REPOSITORY
+from tests.support.certificates import issue_certificates
 from tests.support.clock import ManualClock
 from tests.support.lives import Life, live, watch_exchanges
 from tests.support.orchestra import Interrupter

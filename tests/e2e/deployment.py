@@ -195,6 +195,14 @@ class Deployment(LocalStack):
             finally:
                 iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(before))
 
+    def restart(self, function: str) -> None:
+        """Starts a function's environments anew, as docs/operations.md tells how to."""
+        name = self.find_function(function)
+        with contextlib.closing(self.connect_aws("lambda")) as functions:
+            timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
+            # Any change does on AWS; the emulator goes by what an environment is started with.
+            functions.update_function_configuration(FunctionName=name, Timeout=timeout)
+
     @contextlib.contextmanager
     def paused(self, function: str) -> Iterator[None]:
         """Holds back what the queues have for a function while the block lasts."""

@@ -10,10 +10,10 @@ import threading
 import uuid
 from typing import Any
 
-from ministack import app
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import rds, ssm
-from ministack.services.cloudformation import provisioners
+from ministack import app  # type: ignore[import-untyped]  # it ships no types
+from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-untyped]
+from ministack.services import rds, ssm  # type: ignore[import-untyped]
+from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
 VERSION = "1.5.33"
 STUBBED = (

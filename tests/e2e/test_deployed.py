@@ -37,6 +37,8 @@ def database_away(deployment: Deployment) -> Iterator[None]:
             yield
         finally:
             connection.execute("alter role orchestrator login")
+    # An environment of the API finds its connection closed, once.
+    wait_until(lambda: deployment.client.get("/api/v1/tasks").is_success, "the records can be read again")
 
 
 def count_messages(sqs: Any, queue: str) -> int:  # noqa: ANN401 - boto3 makes its clients at run time
@@ -142,6 +144,8 @@ def test_what_outlasted_its_receipts_is_redriven_or_seen_as_dead(deployment: Dep
                 wait_until(lambda: count_messages(sqs, dead_letters) == 2, "both are dead letters")
             redrive(sqs, redriven, dead_letters, deployment.find_queue("Deliveries"))
             check_acted_once(deployment, deployment.follow(redriven))
+            # One that finds its connection closed leaves the letter for 3 minutes.
+            deployment.restart("bury")
         wait_until(lambda: deployment.read_delivery(given_up) is not None, "the other one is recorded")
 
     dead = deployment.follow(given_up)
@@ -152,7 +156,7 @@ def test_what_outlasted_its_receipts_is_redriven_or_seen_as_dead(deployment: Dep
 def test_rotating_the_webhook_secret_under_load_refuses_neither(deployment: Deployment) -> None:
     before, after = deployment.secret, f"canary-rotated-secret-{uuid.uuid4().hex}"
     in_use = [before]
-    sent = []
+    sent: list[str] = []
 
     def post() -> httpx.Response:
         sent.append(in_use[len(sent) % len(in_use)])

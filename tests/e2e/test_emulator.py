@@ -7,10 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ministack import app
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import lambda_svc, rds, ssm
-from ministack.services.cloudformation import provisioners
+from ministack import app  # type: ignore[import-untyped]  # it ships no types
+from ministack.core import iam_actions, lambda_runtime  # type: ignore[import-untyped]
+from ministack.services import lambda_svc, rds, ssm  # type: ignore[import-untyped]
+from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
 from shared.sql import migrations
 from tests.e2e.assets import read_released_migrations

@@ -12,7 +12,7 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-from tests.e2e.certificates import Certificates
+from tests.support.certificates import Certificates
 
 HOST = "127.0.0.1"
 # A client of Postgres asks for TLS in the clear first.

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from infra import packaging
-from infra.functions import SHAPES
 from infra.packaging import CODE, INGEST, LAYERS, Asset, PackagingError
+from infra.shapes import SHAPES
+from tests.benchmarks.packaged_init import build_for_this_machine, measure_init
 
 ROOT = packaging.ROOT
 SECRET = "a-webhook-secret"
@@ -222,6 +223,14 @@ def test_every_function_finds_its_libraries_in_its_layer() -> None:
     assert missing == {}
     assert list_foreign("ingest") == set()
     assert {"psycopg", "httpx", "redis"} <= list_foreign("execute")
+
+
+def test_every_function_starts_with_what_it_is_given_alone(assets: dict[str, Asset], tmp_path: Path) -> None:
+    interpreter = packaging.find_interpreter() or sys.executable
+    build_for_this_machine(Path(assets[CODE].path).parent, tmp_path, interpreter)
+
+    for function in SHAPES:
+        assert measure_init(function, tmp_path, interpreter) > 0
 
 
 def test_layers_are_of_the_versions_that_the_tests_run() -> None:

@@ -21,8 +21,6 @@ MODELS: dict[str, type[config.ObservabilityConfig]] = {
     "migrate": config.MigrateConfig,
 }
 SECRET_IDS = {managed_settings.SETTINGS_ID, managed_settings.DATABASE_ID, managed_settings.REDIS_ID}
-# Given ahead of the code that asks for them: route is about to read a repository's own workflows from GitHub.
-AHEAD = {"route": {"REDIS_URL", "GITHUB_API_URL"}}
 # What RDS writes into the secret when it is attached to the instance.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html
 ATTACHED = {"host": "database.example.com", "port": 5432, "engine": "postgres"}
@@ -106,8 +104,7 @@ def test_no_function_is_given_a_setting_that_it_does_not_know(
 ) -> None:
     given = set(read_environment(deployments[stage], name))
 
-    known = {each.metadata["name"] for each in fields(MODELS[name])} | SECRET_IDS
-    assert given - AHEAD.get(name, set()) <= known
+    assert given <= {each.metadata["name"] for each in fields(MODELS[name])} | SECRET_IDS
 
 
 def test_the_operator_fills_in_settings_that_execute_knows(deployments: dict[str, Deployment]) -> None:

@@ -6,8 +6,12 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 
 from shared import config
-from shared.adapters.workflow_files import read_sound_file
+from shared.adapters.template_language import MAX_ITEMS, MAX_TEXT_CHARACTERS, MAX_WORK
+from shared.adapters.workflow_files import MAX_WORKFLOWS, read_sound_file
+from shared.adapters.yaml_source import MAX_BYTES, MAX_VALUES
+from shared.domain.pattern_operators import OPERATORS
 from shared.domain.statuses import MOVES
+from tests.support.reference import PAGE, build_tables, fill_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,3 +64,24 @@ def test_env_example_states_the_defaults() -> None:
     )
 
     assert asdict(given) == asdict(default)
+
+
+def test_the_reference_s_tables_are_the_code_s() -> None:
+    page = PAGE.read_text("utf-8")
+    # `python -m tests.support.reference` renews them.
+    assert fill_page(page) == page
+    assert set(re.findall(r"<!-- table: (\w+) -->", page)) == set(build_tables())
+    assert all(f"`{name}`" in page.partition("## Patterns")[2].partition("## Templates")[0] for name in OPERATORS)
+
+
+def test_the_reference_s_workflow_is_sound() -> None:
+    example = re.search(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+    assert example is not None
+    assert len(read_sound_file(example[1], "workflows.md")) == 1
+
+
+def test_the_reference_names_its_limits() -> None:
+    page = PAGE.read_text("utf-8")
+    for limit in (MAX_BYTES // 1024, MAX_VALUES, MAX_WORKFLOWS, MAX_TEXT_CHARACTERS, MAX_ITEMS, MAX_WORK):
+        assert f"{limit:,}" in page

@@ -172,6 +172,11 @@ def test_a_fence_is_bounded_and_takes_any_text() -> None:
         "{{ 'x' }}" * 9_000,
         "x" * 100_001,
         "{{ [1, 2] | map('upper') | map('center', 1000000000) | list }}",
+        "{% set r = range(9999) %}" + "{{ r | select('in', r) | list | length }}" * 50,
+        "{% set r = range(9999) %}{% for a in r %}{% if -1 in r %}{% endif %}{% endfor %}",
+        "{% set r, q = range(9999), range(9999) %}{% for a in r %}{% if r == q %}{% endif %}{% endfor %}",
+        "{% set r = range(9999) %}" + "{{ r | sort | length }}" * 900,
+        "{% set r = 'x' * 199999 %}{% for a in range(9999) %}{% if r[1:] == a %}{% endif %}{% endfor %}",
     ],
 )
 def test_what_would_take_down_a_worker_is_refused(template: str) -> None:
@@ -199,15 +204,12 @@ def test_data_comes_before_methods() -> None:
         ("{{ 'a-b' | replace('-', '+') | upper }} {{ 'x\ny' | indent(2) }}", "A+B x\n  y"),
         ("{{ ' x '.strip() ~ 1 ~ [2] | sum }} {{ 2.345 | round(1) }}", "x12 2.3"),
         ("{% set n = 7 %}{{ n if n > 3 else 0 }} {{ missing | default('there is none') }}", "7 there is none"),
-        ("{{ 'x' ~ trusted }}", None),
+        ("[{{ missing.name if missing is defined }}]", "[]"),
+        ("{{ (missing.name if missing is defined) or 'none' }}", "none"),
     ],
 )
-def test_what_the_language_can(template: str, rendered: str | None) -> None:
-    if rendered is None:
-        with pytest.raises(Permanent):
-            render(template)
-    else:
-        assert render(template) == rendered
+def test_what_the_language_can(template: str, rendered: str) -> None:
+    assert render(template) == rendered
 
 
 HOSTILE: dict[str, Any] = {
@@ -282,11 +284,23 @@ def test_what_is_harmless_or_trusted_stands_as_it_is(value: str, rendered: str) 
     assert JinjaTemplates().render({"prompt": f"<{{{{ {value} }}}}>"}, HOSTILE) == {"prompt": f"<{rendered}>"}
 
 
+def test_a_prompt_is_one_wherever_it_stands() -> None:
+    arguments = {"inputs": {"prompt": ["{{ pull_request.title }}"], "title": "{{ pull_request.title }}"}}
+    inputs = JinjaTemplates().render(arguments, HOSTILE)["inputs"]
+    assert inputs == {
+        "prompt": [f"{fence(HOSTILE['pull_request']['title'])}\n\n{FENCE_NOTE}\n"],
+        "title": HOSTILE["pull_request"]["title"],
+    }
+
+
 def test_a_fence_that_the_author_wrote_is_not_fenced_again() -> None:
     rendered = JinjaTemplates().render({"prompt": "{{ pull_request.title | fence }}"}, HOSTILE)["prompt"]
     assert rendered == f"{fence(HOSTILE['pull_request']['title'])}\n\n{FENCE_NOTE}\n"
 
 
-def test_what_is_counted_is_counted_anew_for_each_text() -> None:
-    heavy = "{% for i in range(9999) %}{{ i }}{% endfor %}"
-    assert len(JinjaTemplates().render({str(n): heavy for n in range(30)}, {})) == 30
+def test_the_texts_of_a_step_share_what_they_may_do() -> None:
+    light = {str(number): "{{ 'x' | upper }}" for number in range(1_000)}
+    assert len(JinjaTemplates().render(light, {})) == 1_000
+    heavy = {str(number): "{% for i in range(9999) %}{{ i }}{% endfor %}" for number in range(30)}
+    with pytest.raises(Permanent, match="does more than a template may: over 200000 operations"):
+        JinjaTemplates().render(heavy, {})

@@ -1,9 +1,12 @@
 """Workflow files: every fault at once, each with its place and its mend, and none that stops the others."""
 
+import json
 import re
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.adapters.workflow_files import (
     WorkflowFile,
@@ -407,3 +410,29 @@ def test_the_shipped_workflows_are_sound() -> None:
         "slash_approve",
         "slash_explain",
     }
+
+
+# Few words, so that they meet what the language knows.
+VOCABULARY = """
+on steps uses with when id push pull_request issue_comment match actions branches commands github.comment body prefix
+$or numeric guard trust concurrency group debounce retry timeout 30s {{ {{steps.a.b}} {{x|y}} / name
+"""
+WORDS = st.sampled_from(VOCABULARY.split())
+PLAIN = st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | WORDS | st.text(max_size=5)
+ANYTHING = st.recursive(
+    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4), max_leaves=15
+)
+
+
+@given(st.dictionaries(WORDS | st.just("fix"), ANYTHING, max_size=3), st.dictionaries(WORDS, ANYTHING, max_size=5))
+def test_whatever_stands_in_a_file_is_answered(workflows: dict[str, object], body: dict[str, object]) -> None:
+    content = {"version": 1, "workflows": {**workflows, "fix": {"on": "push", "steps": [{"with": body}], **body}}}
+    result = read(json.dumps(content))
+    assert result.faults
+    assert all(fault.line >= 1 and fault.expected and fault.found for fault in result.faults)
+    assert all(str(fault).startswith("mine.yml:") for fault in result.faults)
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200))
+def test_whatever_a_file_is_it_is_answered(content: str | bytes) -> None:
+    assert read_workflow_file(content, "mine.yml").faults

@@ -19,7 +19,8 @@ alter table runs
     add column depth smallint not null default 0,
     add column superseded_by uuid,
     add column retry_of uuid;
-create index runs_by_group on runs (group_key, id) where group_key is not null;
+create index runs_by_group on runs (group_key, id) where group_key is not null and status not in ('superseded', 'cancelled');
+create index runs_unfinished on runs (group_key, id) where group_key is not null and finished_at is null;
 create index runs_by_subject on runs (subject, id);
 
 -- An effect that starts an agent is open until the agent's work is over, whatever becomes of its task.
