@@ -1,6 +1,7 @@
 """Groups, superseding, approvals and agents that are to end, whatever dies meanwhile: never two agents of a group."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -89,6 +90,20 @@ class Company:
             }
         )
 
+        self.steps: dict[str, Callable[[int], object]] = {
+            "send": self.send,
+            "work": self.work,
+            "wait": orchestra.clock.advance,
+            "fail": self.fail,
+            "approve": lambda _: self.tell("approve"),
+            "cancel": lambda _: self.tell("cancel"),
+            "retry": lambda _: self.tell("retry"),
+            "route": lambda _: orchestra.route_batch(),
+            "execute": lambda _: orchestra.execute_batch(),
+            "execute again": lambda _: orchestra.task_queue.send([str(each) for each in orchestra.database.tasks]),
+            "reconcile": lambda _: orchestra.reconcile(),
+        }
+
     def send(self, minute: int) -> None:
         """Tells of a pull request at a minute; its head is another each time."""
         told = {"number": 7, "head": {"sha": f"{minute:040}"}, "updated_at": f"2026-11-01T12:{minute:02}:00Z"}
@@ -101,10 +116,15 @@ class Company:
         told = Instruction(id=str(uuid4()), kind=kind, given_by="ada", subject="acme/widgets#7")
         self.orchestra.task_queue.send(self.instructions.carry_out(told).task_ids)
 
-    def work(self) -> None:
-        """Has the workers do what is to be done now."""
+    def work(self, seconds: int) -> None:
+        """Has the workers do what is to be done now, and lets time pass."""
         while self.orchestra.route_batch() | self.orchestra.execute_batch():
             self.look()
+        self.orchestra.clock.advance(seconds)
+
+    def fail(self, is_applied: int) -> None:
+        """Has the next write get no answer."""
+        self.orchestra.world.fail_next(OutcomeUnknown("the connection was cut"), is_applied=bool(is_applied))
 
     def look(self) -> None:
         """Checks that agents that are taken for ended do not work."""
@@ -150,26 +170,7 @@ def test_never_two_agents_of_a_group_and_none_left_behind(steps: list[tuple[str,
     company = Company(*kill_after)
     orchestra = company.orchestra
     for step, number in steps:
-        match step:
-            case "send":
-                company.send(number)
-            case "work":
-                company.work()
-                orchestra.clock.advance(number)
-            case "wait":
-                orchestra.clock.advance(number)
-            case "fail":
-                orchestra.world.fail_next(OutcomeUnknown("the connection was cut"), is_applied=bool(number))
-            case "approve" | "cancel" | "retry":
-                company.tell(step)
-            case "route":
-                orchestra.route_batch()
-            case "execute":
-                orchestra.execute_batch()
-            case "execute again":
-                orchestra.task_queue.send([str(task_id) for task_id in orchestra.database.tasks])
-            case "reconcile":
-                orchestra.reconcile()
+        company.steps[step](number)
         company.look()
     company.finish()
 
