@@ -142,3 +142,9 @@ class Settlement:
     outputs: Mapping[str, Any] | None = None
     is_agent_over: bool = False
     is_effect_dropped: bool = False
+
+    @property
+    def run_reason(self) -> str | None:
+        """Why the run does not do well, when it is this task that says so."""
+        is_bad_end = self.status.is_final and self.status is not Status.SUCCEEDED
+        return self.reason if is_bad_end else None

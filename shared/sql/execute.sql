@@ -161,7 +161,8 @@ with held as (
     where wanted.position is not null and not settled.is_over
     returning id
 ), run as (
-    update runs set status = %(run_status)s, reason = %(run_reason)s,
+    -- The first step that did not do well says why, whatever the steps for failures come to.
+    update runs set status = %(run_status)s, reason = coalesce(runs.reason, %(run_reason)s),
         finished_at = case when %(is_run_final)s then now() end
     from settled
     where runs.id = settled.run_id and not settled.is_over

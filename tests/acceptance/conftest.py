@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.documents import check_requests
 from tests.acceptance.local_stack import API_TOKEN, SECRET, LocalStack
 from tests.acceptance.postgres_outages import OutageReport, stop_postgres
 from tests.acceptance.worker_kills import KillReport, kill_workers
@@ -20,6 +21,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     with LocalStack(tmp_path_factory.mktemp("stack") / "state") as stack:
         stack.start()
         yield stack
+        check_requests(stack)
         assert stack.stop() == 0
         logs = stack.read_logs()
         assert [secret for secret in (SECRET, API_TOKEN, stack.secret) if secret in logs] == []

@@ -12,6 +12,7 @@ from shared.domain.envelope import Envelope
 from shared.domain.run import PlannedRun
 from shared.domain.statuses import Status
 from shared.domain.task import AgentReport, ClaimedTask, EarlierTask, Settlement
+from shared.domain.workflow import Course
 from tests.support.factories import build_delivery
 from tests.support.record_stores import RecordStore
 from tests.support.task_steps import LEASE_SECONDS, WORKFLOW, claim, finish, plan, retry, start, wait
@@ -94,7 +95,7 @@ def test_an_end_is_final(store: RecordStore, status: Status) -> None:
     assert (shown["status"], shown["reason"], shown["next_attempt_at"]) == (status, "so it is", None)
     assert shown["finished_at"] is not None
     run = read_run(store, task)
-    assert (run["status"], run["reason"]) == (status, "so it is" if status.is_failure else None)
+    assert (run["status"], run["reason"]) == (status, None if status is Status.SUCCEEDED else "so it is")
     assert run["finished_at"] is not None
 
 
@@ -324,9 +325,12 @@ def test_an_earlier_failure_is_handed_on(store: RecordStore) -> None:
     task = claim(store, start(store))
     settled = store.tasks.settle_task(task, finish(Status.FAILED, reason="the agent run ended as ERROR", position=1))
     assert settled is not None
-    [earlier] = claim(store, settled[0]).earlier
+    following = claim(store, settled[0])
+    [earlier] = following.earlier
     assert earlier == EarlierTask(0, "work", Status.FAILED, "the agent run ended as ERROR", {})
-    assert read_run(store, task)["reason"] is None
+    store.tasks.settle_task(following, Settlement(Status.SUCCEEDED, Course(None, Status.FAILED), "succeeded"))
+    run = read_run(store, task)
+    assert (run["status"], run["reason"]) == ("failed", "the agent run ended as ERROR")
 
 
 def test_a_buried_task_is_dead_with_its_run(store: RecordStore) -> None:

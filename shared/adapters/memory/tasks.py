@@ -223,7 +223,8 @@ def _settle_run(run: RunRow, settlement: Settlement, reason: str | None, now: fl
         run.status = settlement.course.status
     else:
         run.status = Status.WAITING if settlement.status is Status.WAITING else Status.RUNNING
-    run.reason = reason if run.status.is_failure else None
+    if settlement.run_reason is not None and run.reason is None:
+        run.reason = reason
     run.finished_at = now if run.status.is_final else None
 
 

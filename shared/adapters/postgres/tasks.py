@@ -164,7 +164,7 @@ def _settlement_columns(task: ClaimedTask, settlement: Settlement) -> dict[str, 
         "agent_run": Jsonb({} if agent_run is None else storable_json(_agent_columns(agent_run))),
         "next_step": Jsonb(next_step),
         "run_status": run_status.value,
-        "run_reason": reason if run_status.is_failure else None,
+        "run_reason": None if settlement.run_reason is None else reason,
         "is_run_final": run_status.is_final,
     }
 
