@@ -53,7 +53,7 @@ def read_samples() -> list[Sample]:
 
 
 def read_plain_workflows() -> list[Workflow]:
-    """Returns the workflows that ship, without waiting for and superseding each other: the baseline's job has no such."""
+    """Returns the workflows that ship, whose runs neither wait for nor supersede each other: as the baseline's."""
     plain = {"concurrency": None, "debounce": None}
     return [workflow.model_copy(update=plain) for workflow in read_default_workflows()]
 
