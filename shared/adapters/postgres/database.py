@@ -3,8 +3,10 @@
 https://www.psycopg.org/psycopg3/docs/
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -16,6 +18,8 @@ CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 20
 
 Row = dict[str, Any]
+# As psycopg writes them in a query: a name, or a percent sign of the query's own.
+_PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 # What passes by itself: no connection, a failover, a lock or a deadlock, out of connections.
 _TRANSIENT = (
@@ -51,7 +55,7 @@ class Database:
             Transient: when Postgres cannot be reached, or refuses for now.
         """
         with self._connection() as connection:
-            return _rows(connection.execute(query, parameters))
+            return _run(connection, query, parameters)
 
     @contextmanager
     def transact(self) -> Iterator[Callable[[str, Mapping[str, Any] | None], list[Row]]]:
@@ -61,7 +65,7 @@ class Database:
             Transient: as ``fetch`` does.
         """
         with self._connection() as connection, connection.transaction():
-            yield lambda query, parameters: _rows(connection.execute(query, parameters))
+            yield lambda query, parameters: _run(connection, query, parameters)
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Row]]:
@@ -92,6 +96,7 @@ class Database:
             application_name="webhook-orchestrator",
             options=self._options,
             row_factory=dict_row,
+            cursor_factory=psycopg.RawCursor,
         )
 
     def close(self) -> None:
@@ -100,5 +105,26 @@ class Database:
             self._idle.pop().close()
 
 
-def _rows(cursor: psycopg.Cursor[Row]) -> list[Row]:
+def _run(connection: psycopg.Connection[Row], query: str, parameters: Mapping[str, Any] | None) -> list[Row]:
+    text, names = _number_parameters(query)
+    cursor = connection.execute(text, [parameters[name] for name in names] if parameters is not None else None)
     return list(cursor.fetchall()) if cursor.description is not None else []
+
+
+@lru_cache(maxsize=512)
+def _number_parameters(query: str) -> tuple[str, tuple[str, ...]]:
+    """Returns the query as Postgres takes it, ``$1`` for the first name, and the names in that order.
+
+    Psycopg would do the same at every execution of a statement of over 4,096 characters, for 0.1 ms.
+    https://www.psycopg.org/psycopg3/docs/advanced/cursors.html#cursor-types
+    """
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return "%"
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    return _PARAMETER.sub(number, query), tuple(names)
