@@ -24,36 +24,34 @@ with recorded as (
     on conflict (key) do update
     set sha = excluded.sha, state = excluded.state, at = excluded.at, delivery_id = excluded.delivery_id
     where subjects.at <= excluded.at
-), newer as (
-    -- What was known before, when it is newer and another state than this delivery tells of.
-    select delivery_id, at from subjects
-    where key = %(subject)s and at > %(at)s and (sha <> %(sha)s or state <> %(state)s)
-), wanted as (
-    select uuidv7() as id, workflow, version, position, step, uses, group_key, on_conflict, max_depth,
-        make_interval(secs => debounce_seconds) as debounce,
-        case when %(is_ours)s then 1 + coalesce((
-            select max(earlier.depth) from runs as earlier
-            join tasks on tasks.run_id = earlier.id join effects on effects.task_id = tasks.id and effects.is_agent
-            where earlier.subject = %(subject)s), 0) else 0 end as depth
-    from recorded, jsonb_to_recordset(%(runs)s) as planned (workflow text, version text, position smallint, step text,
-        uses text, group_key text, on_conflict text, debounce_seconds float8, max_depth smallint)
 ), judged as (
-    select wanted.*,
+    -- Of what was known of the subject before, a newer and another state; of what the group has, what is in the way.
+    select uuidv7() as id, planned.*, lineage.depth,
         case when newer.at is not null then 'superseded'
-            when wanted.depth >= wanted.max_depth or in_the_way.id is not null then 'cancelled'
+            when lineage.depth >= max_depth or in_the_way.id is not null then 'cancelled'
             else 'queued' end as status,
         case when newer.at is not null
                 then format('the subject has moved on: delivery %%s told of %%s', newer.delivery_id, newer.at)
-            when wanted.depth >= wanted.max_depth
-                then format('guard.max_depth is %%s, and as many agent runs stand behind this one', wanted.max_depth)
+            when lineage.depth >= max_depth
+                then format('guard.max_depth is %%s, and as many agent runs stand behind this one', max_depth)
             when in_the_way.id is not null
-                then format('concurrency.on_conflict is %%s, and run %%s of the group %%s', wanted.on_conflict,
-                    in_the_way.id, case wanted.on_conflict when 'skip' then 'is under way' else 'has begun' end)
+                then format('concurrency.on_conflict is %%s, and run %%s of the group %%s', on_conflict, in_the_way.id,
+                    case on_conflict when 'skip' then 'is under way' else 'has begun' end)
             end as reason
-    from wanted left join newer on true left join lateral (
-        select id from runs where wanted.on_conflict = 'skip' and group_key = wanted.group_key and finished_at is null
+    from recorded
+    cross join jsonb_to_recordset(%(runs)s) as planned (workflow text, version text, position smallint, step text,
+        uses text, group_key text, on_conflict text, debounce_seconds float8, max_depth smallint)
+    cross join (select case when %(is_ours)s then 1 + coalesce((
+        select max(earlier.depth) from runs as earlier
+        join tasks on tasks.run_id = earlier.id join effects on effects.task_id = tasks.id and effects.is_agent
+        where earlier.subject = %(subject)s), 0) else 0 end as depth) as lineage
+    left join subjects as newer
+        on newer.key = %(subject)s and newer.at > %(at)s and (newer.sha <> %(sha)s or newer.state <> %(state)s)
+    left join lateral (
+        select id from runs
+        where planned.on_conflict = 'skip' and runs.group_key = planned.group_key and finished_at is null
         union all
-        select id from runs where wanted.on_conflict = 'once' and group_key = wanted.group_key
+        select id from runs where planned.on_conflict = 'once' and runs.group_key = planned.group_key
             and status not in ('queued', 'superseded', 'cancelled')
         limit 1) as in_the_way on true
 ), started as (
@@ -64,7 +62,9 @@ with recorded as (
     from judged, recorded
 ), enqueued as (
     insert into tasks (run_id, position, step, uses, status, next_attempt_at, enqueued_at)
-    select id, position, step, uses, 'queued', now() + debounce, now() + debounce from judged where status = 'queued'
+    select id, position, step, uses, 'queued', now() + make_interval(secs => debounce_seconds),
+        now() + make_interval(secs => debounce_seconds)
+    from judged where status = 'queued'
     returning id, extract(epoch from next_attempt_at - now())::integer as delay_seconds
 ), replaced as (
     update runs
