@@ -11,7 +11,7 @@ IN_RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 .PHONY: help setup up demo send test e2e lint format bench lock synth deploy clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environment is made anew when the lock changes, and marked only when it is whole.
 setup: $(VENV)/.ready ## Install what the lock names into .venv

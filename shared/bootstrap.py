@@ -95,7 +95,7 @@ def route(environ: Mapping[str, str] = os.environ) -> Route:
 
     config = settings.read_config(settings.RouteConfig, read_managed(environ))
     telemetry = PowertoolsTelemetry("route", config)
-    database = Database(config.database_url)
+    database = Database(config.database_url, has_fixed_plans=True)
     sqs = AwsService("sqs", config.region, config.endpoint)
     bodies = S3BodyStore(AwsService("s3", config.region, config.endpoint), config.bucket)
     workflows = PostgresWorkflows(database)
@@ -179,7 +179,7 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
     cache = RedisCache(config.redis_url)
     limiter = RedisLimiter(cache, config.workers)
     github = _github(config, cache, Gate(github_rules(config.github_url), limiter, telemetry))
-    database = Database(config.database_url)
+    database = Database(config.database_url, has_fixed_plans=True)
     queue = SqsTaskQueue(sqs, config.tasks_queue_url)
     actions = {**_actions(config, github), **_own_actions(database, queue)}
     agents = _agents(config, cache, github, Gate(codegen_rules(config.codegen_url), limiter, telemetry))

@@ -12,8 +12,10 @@ from shared.domain.errors import Permanent, Refused, Transient
 
 REFRESH_SECONDS = 300.0
 # A signature that fits no secret may be made with one rotated in a moment ago; anyone can send such a
-# signature, so for their sake Secrets Manager is asked at most this often.
+# signature, so for their sake Secrets Manager is asked at most this often on average, and so many times in a row:
+# a stray wrong signature must not stand in the way of a rotation.
 REREAD_SECONDS = 10.0
+MAX_REREADS = 5
 
 
 def split_secrets(value: str) -> tuple[bytes, ...]:
@@ -52,7 +54,7 @@ class ManagedWebhookSecrets:
         self._secret_ids = secret_ids
         self._clock = clock
         self._known: dict[str, tuple[float, tuple[bytes, ...]]] = {}
-        self._reread_at: dict[str, float] = {}
+        self._rereads: dict[str, list[float]] = {}
 
     def read(self, source: str) -> Sequence[bytes] | None:
         """Returns the secrets of ``source``, at most 5 minutes old; older ones when they cannot be renewed."""
@@ -71,11 +73,12 @@ class ManagedWebhookSecrets:
             return known[1]
 
     def read_again(self, source: str) -> Sequence[bytes] | None:
-        """Returns fresh secrets, unless there are no others or they were asked for a moment ago."""
+        """Returns fresh secrets, unless there are no others or they were asked for too often."""
         now = self._clock()
-        if now - self._reread_at.get(source, -REREAD_SECONDS) < REREAD_SECONDS:
+        recent = [at for at in self._rereads.get(source, ()) if now - at < MAX_REREADS * REREAD_SECONDS]
+        if len(recent) >= MAX_REREADS:
             return None
-        self._reread_at[source] = now
+        self._rereads[source] = [*recent, now]
         known = self._known.get(source)
         try:
             fresh = self._fetch(source)

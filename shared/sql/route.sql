@@ -37,14 +37,6 @@ with recorded as (
             where earlier.subject = %(subject)s), 0) else 0 end as depth
     from recorded, jsonb_to_recordset(%(runs)s) as planned (workflow text, version text, position smallint, step text,
         uses text, group_key text, on_conflict text, debounce_seconds float8, max_depth smallint)
-), in_the_way as (
-    select wanted.id, other.id as other_id
-    from wanted cross join lateral (
-        select id from runs where wanted.on_conflict = 'skip' and group_key = wanted.group_key and finished_at is null
-        union all
-        select id from runs where wanted.on_conflict = 'once' and group_key = wanted.group_key
-            and status not in ('queued', 'superseded', 'cancelled')
-        limit 1) as other
 ), judged as (
     select wanted.*,
         case when newer.at is not null then 'superseded'
@@ -56,16 +48,20 @@ with recorded as (
                 then format('guard.max_depth is %%s, and as many agent runs stand behind this one', wanted.max_depth)
             when in_the_way.id is not null
                 then format('concurrency.on_conflict is %%s, and run %%s of the group %%s', wanted.on_conflict,
-                    in_the_way.other_id, case wanted.on_conflict when 'skip' then 'is under way' else 'has begun' end)
+                    in_the_way.id, case wanted.on_conflict when 'skip' then 'is under way' else 'has begun' end)
             end as reason
-    from wanted left join in_the_way using (id) left join newer on true
+    from wanted left join newer on true left join lateral (
+        select id from runs where wanted.on_conflict = 'skip' and group_key = wanted.group_key and finished_at is null
+        union all
+        select id from runs where wanted.on_conflict = 'once' and group_key = wanted.group_key
+            and status not in ('queued', 'superseded', 'cancelled')
+        limit 1) as in_the_way on true
 ), started as (
     insert into runs (id, delivery_key, workflow, version, subject, repository, sha, at, group_key, on_conflict, depth,
         status, reason, finished_at)
     select judged.id, recorded.key, workflow, version, %(subject)s, %(repository)s, %(sha)s, %(at)s, group_key,
         on_conflict, depth, status, reason, case when status <> 'queued' then now() end
     from judged, recorded
-    returning id, status
 ), enqueued as (
     insert into tasks (run_id, position, step, uses, status, next_attempt_at, enqueued_at)
     select id, position, step, uses, 'queued', now() + debounce, now() + debounce from judged where status = 'queued'
@@ -102,8 +98,7 @@ with recorded as (
         join effects on effects.task_id = stopped.id and effects.is_agent and effects.ended_at is null
 )
 select (select key from recorded) as key,
-    (select jsonb_agg(jsonb_build_array(id, delay_seconds) order by id) from sent) as tasks,
-    (select count(*) from started where status <> 'queued') as refused
+    (select jsonb_agg(jsonb_build_array(id, delay_seconds) order by id) from sent) as tasks
 
 -- name: find_pull_request
 -- The newest pull request whose head a commit is.

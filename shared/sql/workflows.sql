@@ -10,6 +10,10 @@ select distinct on (name) name, version, definition::text as definition
 from named join workflow_versions using (name, version)
 order by name, rank desc
 
+-- name: list_own
+-- The repositories that have workflows of their own.
+select distinct scope from workflow_overrides where scope <> '*'
+
 -- name: list_workflows
 with named (name, version, rank, origin, updated_at) as (
     select name, version, 0, origin, updated_at from workflows

@@ -18,7 +18,7 @@ from shared.local.free_ports import choose_port
 from shared.local.postgres import build_postgres, choose_postgres
 from shared.local.servers import build_environment
 from shared.local.supervisor import Supervisor
-from tests.acceptance.local_stack import LocalStack, check_once
+from tests.acceptance.local_stack import WALKING_PATH, LocalStack, check_once
 
 OUTAGE_SECONDS = 30
 INTERVAL_SECONDS = 0.5
@@ -103,7 +103,7 @@ def stop_postgres(directory: Path) -> OutageReport:
     postgres = OwnPostgres(directory / "database")
     settings = {"DATABASE_URL": postgres.address, "RETRY_BASE_SECONDS": "1"}
     # Postgres is left last: the stack, which is left before, is stopped while it runs.
-    with contextlib.ExitStack() as runs, LocalStack(directory / "state", **settings) as stack:
+    with contextlib.ExitStack() as runs, LocalStack(directory / "state", workflows=WALKING_PATH, **settings) as stack:
         server = runs.enter_context(postgres.running())
         stack.start()
         with Load(stack) as load:

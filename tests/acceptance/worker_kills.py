@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.local_stack import LocalStack, check_once, wait_until
+from tests.acceptance.local_stack import WALKING_PATH, LocalStack, check_once, wait_until
 
 KILLS = 20
 # Sent anew for each life of the workers, so that each kill finds work under way.
@@ -57,7 +57,7 @@ def kill_workers(directory: Path) -> KillReport:
         "AGENT_POLL_SECONDS": "1",
         "RETRY_BASE_SECONDS": "1",
     }
-    with LocalStack(directory / "state", **settings) as stack:
+    with LocalStack(directory / "state", workflows=WALKING_PATH, **settings) as stack:
         stack.start()
         stack.add_faults("github", {"method": "POST", "times": -1, "delay_seconds": HELD_BACK_SECONDS})
         stack.add_faults("codegen", {"method": "POST", "times": -1, "delay_seconds": HELD_BACK_SECONDS})

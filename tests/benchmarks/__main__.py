@@ -32,8 +32,8 @@ median.
 Verdicts: 200 workflows that all react to the event, judged on a real payload of 25 KB, the document included.
 
 End to end: a signed POST, over 6 connections, to the recorded delivery with its run and first task; real payloads,
-21 KB on average. What a task does to GitHub or Codegen is no part of it. Baseline: the same job on FastAPI, Celery,
-Redis and Postgres, with the same Postgres and Valkey programs and the same client; it publishes from a thread, keeps
+21 KB on average; the workflows that ship, whose runs neither wait for nor supersede each other. What a task does to
+GitHub or Codegen is no part of it. Baseline: the same job on FastAPI, Celery, Redis and Postgres, with the same Postgres and Valkey programs and the same client; it publishes from a thread, keeps
 the payload as jsonb, logs at level info, and works in the solo pool. The last thousand deliveries of one instance
 are measured in turns with the first of a fresh one; the emulator's queues are renewed on the way there, for it slows
 down with what it remembers."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from shared.adapters.workflow_files import read_default_workflows
 from shared.domain.delivery import build_document
 from shared.domain.subject import derive_subject
-from shared.domain.workflow import judge
+from shared.domain.workflow import Workflow, judge
 from shared.local.gateway_event import build_event, encode_body, find_source
 from shared.local.webhook import build_headers
 
@@ -50,6 +50,12 @@ def read_samples() -> list[Sample]:
         for payload in payloads
     ]
     return [sample for sample in samples if MIN_BYTES <= len(sample.body) <= MAX_BYTES]
+
+
+def read_plain_workflows() -> list[Workflow]:
+    """Returns the workflows that ship, whose runs neither wait for nor supersede each other: as the baseline's."""
+    plain = {"concurrency": None, "debounce": None}
+    return [workflow.model_copy(update=plain) for workflow in read_default_workflows()]
 
 
 def select_starting(samples: list[Sample]) -> list[Sample]:

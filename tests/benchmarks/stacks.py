@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import boto3  # type: ignore[import-untyped]  # it ships no types
 import psycopg
 
+from shared.adapters.postgres.database import Database
+from shared.adapters.postgres.workflows import PostgresWorkflows
 from shared.local.endpoints import read_endpoints
 from shared.local.free_ports import HOST, choose_port
 from shared.local.servers import AWS_CREDENTIALS, plan_servers
 from shared.local.stack import answers, prepare
 from shared.local.supervisor import Program, Supervisor
-from tests.benchmarks.payloads import PATH, ROOT, SECRET
+from tests.benchmarks.payloads import PATH, ROOT, SECRET, read_plain_workflows
 
 TABLES = Path(__file__).with_name("celery_tables.sql")
 
@@ -55,6 +58,8 @@ def start_ours(supervisor: Supervisor) -> RunningStack:
         "API_TOKEN": "unused",
     }
     settings |= prepare(settings)
+    with closing(Database(database_url)) as database:
+        PostgresWorkflows(database).put_organization(read_plain_workflows())
     port = choose_port("PORT")
     _start(supervisor, "front", ("shared.local.front", "--port", str(port)), settings, port)
     _start(supervisor, "workers", ("tests.benchmarks.route_worker",), settings)

@@ -8,6 +8,7 @@ import pytest
 
 from shared.adapters.aws import AwsService
 from shared.adapters.secrets import (
+    MAX_REREADS,
     REFRESH_SECONDS,
     REREAD_SECONDS,
     FixedWebhookSecrets,
@@ -123,9 +124,10 @@ def test_a_secret_that_was_just_rotated_in_is_found_by_reading_again(managed: Ma
 def test_signatures_that_fit_nothing_have_secrets_read_again_now_and_then_only(managed: Managed) -> None:
     managed.create("first")
     managed.secrets.read("github")
-    assert managed.secrets.read_again("github") is None
+    for _ in range(MAX_REREADS):
+        assert managed.secrets.read_again("github") is None
     managed.rotate("second")
-    managed.clock.advance(REREAD_SECONDS - 1)
+    managed.clock.advance(MAX_REREADS * REREAD_SECONDS - 1)
     assert managed.secrets.read_again("github") is None
     managed.clock.advance(1)
     assert managed.secrets.read_again("github") == (b"second", b"first")

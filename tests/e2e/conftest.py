@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.acceptance.local_stack import WALKING_PATH
 from tests.e2e.assets import package_release
 from tests.e2e.cloud import Cloud
 from tests.e2e.deployment import Deployment
@@ -19,6 +20,7 @@ def released(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         deployment.bootstrap()
         deployment.deploy(deployment.synthesize("release", package_release))
         deployment.fill_in()
+        deployment.open_api()
         yield deployment
         logs = deployment.read_logs()
         assert [name for name, secret in deployment.list_secrets().items() if secret in logs] == []
@@ -30,8 +32,11 @@ def update(released: Deployment) -> UpdateReport:
     return update_under_load(released)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def deployment(released: Deployment, update: UpdateReport) -> Deployment:
-    """This tree's code, deployed."""
+    """This tree's code, deployed, with workflows that do not wait for more to come."""
     assert update.documents
+    released.client.put("/api/v1/workflows", content=WALKING_PATH.read_bytes()).raise_for_status()
+    # An environment knows the workflows for half a minute.
+    released.restart("route")
     return released

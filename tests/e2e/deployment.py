@@ -80,7 +80,6 @@ class Deployment(LocalStack):
             *("--outputs-file", str(outputs), "--progress", "events"),
         )
         self.outputs |= json.loads(outputs.read_text())
-        self._open_api()
 
     def destroy(self, templates: Path) -> None:
         """Destroys all stacks."""
@@ -107,7 +106,7 @@ class Deployment(LocalStack):
         if ended.returncode:
             raise CdkFailed(f"cdk {arguments[0]}:\n{ended.stdout}\n{self.cloud.read_log('aws')[-4_000:]}")
 
-    def _open_api(self) -> None:
+    def open_api(self) -> None:
         """Finds the API's address in the outputs, and in the secrets what its callers need."""
         api_id = self.outputs[APP]["ApiUrl"].partition("://")[2].partition(".")[0]
         # A name of its own for each API is more than 127.0.0.1 can have.
@@ -127,8 +126,8 @@ class Deployment(LocalStack):
             valkey.config_set("requirepass", password)
 
     def migrate(self) -> None:
-        """Brings the schema up to what this tree's code needs."""
-        migrate({"DATABASE_URL": self.address("postgres")})()
+        """Brings the schema up to what this tree's code needs, as the functions' own user, whose it is."""
+        migrate({"DATABASE_URL": self.address("postgres").replace("postgres@", "orchestrator@")})()
 
     def read_secret(self, output: str) -> str:
         """Returns a secret's current value, by the name of the output that has its ARN."""

@@ -134,25 +134,6 @@ def test_of_a_batch_only_what_failed_comes_again_and_is_buried_in_the_end(deploy
     assert kept["xray_trace_id"] == routed["xray_trace_id"], "they were not of one batch"
 
 
-def test_what_outlasted_its_receipts_is_redriven_or_seen_as_dead(deployment: Deployment) -> None:
-    dead_letters = deployment.find_queue("DeliveriesDlq")
-    with deployment.one_receipt(), contextlib.closing(deployment.connect_aws("sqs")) as sqs:
-        with deployment.paused("bury"):
-            with database_away(deployment):
-                redriven = deployment.send("pull_request", deployment.open_pull_request()[1])
-                given_up = deployment.send("star", STAR)
-                wait_until(lambda: count_messages(sqs, dead_letters) == 2, "both are dead letters")
-            redrive(sqs, redriven, dead_letters, deployment.find_queue("Deliveries"))
-            check_acted_once(deployment, deployment.follow(redriven))
-            # One that finds its connection closed leaves the letter for 3 minutes.
-            deployment.restart("bury")
-        wait_until(lambda: deployment.read_delivery(given_up) is not None, "the other one is recorded")
-
-    dead = deployment.follow(given_up)
-    assert (dead["status"], dead["runs"]) == ("dead", [])
-    assert "not processed after" in dead["reason"]
-
-
 def test_rotating_the_webhook_secret_under_load_refuses_neither(deployment: Deployment) -> None:
     before, after = deployment.secret, f"canary-rotated-secret-{uuid.uuid4().hex}"
     in_use = [before]
@@ -193,3 +174,22 @@ def test_without_a_right_nothing_comes_of_it_and_the_schedule_heals_it_once_it_i
     check_acted_once(deployment, deployment.follow(delivery_id))
 
     assert deployment.await_line("reconcile", message="tasks.reenqueued")["count"] == 1
+
+
+def test_what_outlasted_its_receipts_is_redriven_or_seen_as_dead(deployment: Deployment) -> None:
+    dead_letters = deployment.find_queue("DeliveriesDlq")
+    with deployment.one_receipt(), contextlib.closing(deployment.connect_aws("sqs")) as sqs:
+        with deployment.paused("bury"):
+            with database_away(deployment):
+                redriven = deployment.send("pull_request", deployment.open_pull_request()[1])
+                given_up = deployment.send("star", STAR)
+                wait_until(lambda: count_messages(sqs, dead_letters) == 2, "both are dead letters")
+            redrive(sqs, redriven, dead_letters, deployment.find_queue("Deliveries"))
+            check_acted_once(deployment, deployment.follow(redriven))
+            # One that finds its connection closed leaves the letter for 3 minutes.
+            deployment.restart("bury")
+        wait_until(lambda: deployment.read_delivery(given_up) is not None, "the other one is recorded")
+
+    dead = deployment.follow(given_up)
+    assert (dead["status"], dead["runs"]) == ("dead", [])
+    assert "not processed after" in dead["reason"]

@@ -17,8 +17,8 @@ LINKS = re.findall(r"\]\(([^)]+)\)", GUIDE)
 
 
 def test_every_make_target_is_one() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    named = set(re.findall(r"(?<=`)make ([a-z]+)|^\$.*?make ([a-z]+)", GUIDE, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?<=`)make ([a-z0-9]+)|^\$.*?make ([a-z0-9]+)", GUIDE, re.MULTILINE))
     assert {one or other for one, other in named} <= targets
     assert named
 

@@ -38,16 +38,27 @@ class PostgresWorkflows:
         self._database = database
         self._queries = read_queries("workflows.sql")
         self._in_force = _Recent[tuple[Workflow, ...]](CATALOG_SECONDS, clock)
+        self._own = _Recent[frozenset[str]](CATALOG_SECONDS, clock)
         self._claimed = _Recent[bool](CHECK_SECONDS, clock)
 
     def read(self, repository: str | None = None) -> Sequence[Workflow]:
         """Returns the workflows in force."""
+        if repository not in self._list_own():
+            # Most repositories have none of their own, and share what all have.
+            repository = None
         workflows = self._in_force.get(repository)
         if workflows is None:
             rows = self._database.fetch(self._queries["workflows_in_force"], {"repository": repository})
             workflows = tuple(_parse(row["definition"]) for row in rows)
             self._in_force.put(repository, workflows)
         return workflows
+
+    def _list_own(self) -> frozenset[str]:
+        own = self._own.get(None)
+        if own is None:
+            own = frozenset(row["scope"] for row in self._database.fetch(self._queries["list_own"]))
+            self._own.put(None, own)
+        return own
 
     def claim_check(self, repository: str, *, at_once: bool) -> FileState | None:
         """Returns what is known of a file that is due, to one caller."""
@@ -65,6 +76,7 @@ class PostgresWorkflows:
         """Puts a file's workflows into force."""
         is_put = self._put(repository, workflows, known.sha)
         self._in_force.drop(repository)
+        self._own.drop(None)
         return is_put
 
     def settle_check(
