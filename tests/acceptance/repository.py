@@ -47,6 +47,8 @@ class Repository:
         self._minutes = 0
         if file is not None:
             stack.put_file(self.name, FILE_PATH, file)
+            # The delivery that finds the file brings it into force; others at the same time may not see it yet.
+            self.follow("star", self.build("star", "created"))
 
     def build(self, event: str, action: str | None, place: int = 0, **changes: Any) -> Json:  # noqa: ANN401 - JSON
         """Returns the real payload of that event and action, in this repository, with some members changed."""

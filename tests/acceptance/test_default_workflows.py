@@ -1,16 +1,19 @@
-"""Each default workflow out of the box: events in, what is done at the sandbox GitHub and Codegen."""
+"""Each default workflow as it ships: events in, what is done at the sandbox GitHub and Codegen.
+
+The shared stack has an organisation's workflows in place of two of them, so the repositories have the defaults' file
+as their own.
+"""
 
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.acceptance.local_stack import LocalStack, wait_until
+from tests.acceptance.local_stack import ROOT, LocalStack, wait_until
 from tests.acceptance.repository import OWNER, Repository, new_sha, read_run, read_verdict
 
 Json = dict[str, Any]
 OPENED, DRAFT, BOT, PUSHED_TWICE, FAILED, ASKED = range(11, 17)
-TITLE = "Update the README with new information."
-# The button `ask: check_run` is another's; this one asks with a button.
+DEFAULTS = (ROOT / "shared" / "workflows" / "defaults.yml").read_text("utf-8")
 ASK = """
 version: 1
 workflows:
@@ -40,7 +43,7 @@ class Told(NamedTuple):
 
 @pytest.fixture(scope="module", autouse=True)
 def told(stack: LocalStack) -> Told:
-    repository = Repository(stack)
+    repository = Repository(stack, DEFAULTS)
     names = ("opened", "pushed once", "pushed twice", "failed", "pushed to main")
     shas = {name: new_sha() for name in names}
     build = repository.build_pull_request
@@ -88,7 +91,7 @@ def told(stack: LocalStack) -> Told:
 
 @pytest.fixture
 def repository(stack: LocalStack) -> Repository:
-    return Repository(stack)
+    return Repository(stack, DEFAULTS)
 
 
 def comment(repository: Repository, number: int, body: str) -> Json:

@@ -109,13 +109,19 @@ def test_an_agent_run_that_fails_leads_to_the_steps_for_failures(phase: Any, sta
 
 
 def test_an_agent_run_that_never_ends_fails_at_its_timeout() -> None:
-    orchestra = start(AGENT | {"timeout": "1m"}, work_seconds=1e9)
+    after = {"uses": "github.comment", "when": "failure", "with": {"body": "{{ steps.work.error }}"}}
+    orchestra = start(AGENT | {"timeout": "1m"}, after, work_seconds=1e9)
     orchestra.run_to_end()
-    task = find_task(orchestra)
-    assert (task.status, task.reason) == (
-        Status.FAILED,
-        "the agent run did not end within 60 seconds (it says ACTIVE)",
-    )
+    reason = "the agent run did not end within 60 seconds (it says ACTIVE)"
+    task, _ = find_tasks(orchestra)
+    assert (task.status, task.reason) == (Status.FAILED, reason)
+    # It is stopped, said once, and what comes of it all the same is not looked at.
+    assert orchestra.world.cancelled == ["1"]
+    assert [said.request["body"] for said in orchestra.world.list_written("github.comment")] == [reason]
+    writes = list(orchestra.world.writes)
+    orchestra.task_queue.send([str(task.id)])
+    orchestra.run_to_end()
+    assert (orchestra.statuses, orchestra.world.writes) == ([Status.FAILED], writes)
 
 
 def test_polls_that_fail_are_no_attempts_and_end_with_the_timeout() -> None:
