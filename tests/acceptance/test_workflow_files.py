@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.domain.workflow_file import FILE_PATH, STATUS_CONTEXT
-from tests.acceptance.local_stack import LocalStack
+from tests.acceptance.local_stack import LocalStack, wait_until
 
 GOOD = """
 version: 1
@@ -112,7 +112,12 @@ def test_of_many_at_once_one_reports_a_broken_file(stack: LocalStack, repository
         return stack.send("push", build_payload(repository, **payload))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        documents = [stack.follow(delivery_id) for delivery_id in pool.map(send, commits)]
+        delivery_ids = list(pool.map(send, commits))
+    for delivery_id in delivery_ids:
+        stack.follow(delivery_id)
+    # The report is recorded after its delivery.
+    wait_until(lambda: read_reports(stack, repository) != [], "the file is reported")
+    documents = [stack.follow(delivery_id) for delivery_id in delivery_ids]
 
     runs = [run["workflow"] for document in documents for run in document["runs"]]
     assert runs.count("workflow_file") == 1
