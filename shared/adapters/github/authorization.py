@@ -14,6 +14,8 @@ from shared.adapters.github.refusals import UPSTREAM, read_refusal
 from shared.adapters.http import read_object, send_request
 from shared.domain.errors import Limited, Permanent
 
+# https://docs.github.com/en/rest/about-the-rest-api/api-versions
+API_VERSION = "2022-11-28"
 # GitHub's clock may be behind ours; a JWT lives at most 10 minutes.
 JWT_BACKDATED_SECONDS = 60
 JWT_SECONDS = 540
@@ -22,6 +24,15 @@ TOKEN_RESERVE_SECONDS = 300.0
 # Whose budgets pay. An owner's name is at least a letter and never has an @.
 TOKEN_ACCOUNT = "@token"  # noqa: S105 - a name
 APP_ACCOUNT = "@app"
+
+
+def build_headers(token: str) -> dict[str, str]:
+    """Returns what every request to GitHub carries."""
+    return {
+        "accept": "application/vnd.github+json",
+        "x-github-api-version": API_VERSION,
+        "authorization": f"Bearer {token}",
+    }
 
 
 class Authorization(Protocol):
@@ -129,7 +140,7 @@ class AppAuthorization:
         return f"github:token:{self._app_id}:{owner}"
 
     def _ask(self, method: str, path: str) -> dict[str, object]:
-        headers = {"accept": "application/vnd.github+json", "authorization": f"Bearer {self._jwt()}"}
+        headers = build_headers(self._jwt())
         response = send_request(self._client, UPSTREAM, method, path, headers=headers, account=APP_ACCOUNT)
         if response.is_success:
             return read_object(response)

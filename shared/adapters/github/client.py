@@ -9,13 +9,11 @@ from typing import Any
 
 import httpx
 
-from shared.adapters.github.authorization import Authorization
+from shared.adapters.github.authorization import Authorization, build_headers
 from shared.adapters.github.refusals import UPSTREAM, Refusal, read_refusal
 from shared.adapters.http import send_request
 from shared.domain.errors import Permanent
 
-# https://docs.github.com/en/rest/about-the-rest-api/api-versions
-API_VERSION = "2022-11-28"
 MAX_PAGES = 50
 
 
@@ -90,12 +88,7 @@ class GitHubClient:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        headers = {
-            **(headers or {}),
-            "accept": "application/vnd.github+json",
-            "x-github-api-version": API_VERSION,
-            "authorization": f"Bearer {self._authorization.token(repository)}",
-        }
+        headers = {**(headers or {}), **build_headers(self._authorization.token(repository))}
         account = self._authorization.account(repository)
         return send_request(
             self._client, UPSTREAM, method, path, headers=headers, json=json, params=params, account=account
