@@ -110,7 +110,7 @@ class ApplicationStack(Stack):
         allow("reconcile", SEND, [queues.tasks.queue_arn])
         for name in ("route", "execute"):
             allow(name, ["s3:GetObject"], [self.bodies.arn_for_objects("*")])
-        allow("api", ["sqs:GetQueueAttributes"], [queues.tasks.queue_arn])
+        allow("api", ["sqs:GetQueueAttributes", "sqs:SendMessage"], [queues.tasks.queue_arn])
         database, cache = data.database.secret_arn, data.cache.secret_arn
         for name, secrets in (
             ("route", [database, cache, data.credentials_secret_arn]),

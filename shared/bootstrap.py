@@ -327,13 +327,16 @@ def bury(environ: Mapping[str, str] = os.environ) -> Bury:
 
 
 class ApiDeps(NamedTuple):
-    """What the API reads from, and the workflows it may change."""
+    """What the API reads from and may change."""
 
     config: settings.ApiConfig
     telemetry: PowertoolsTelemetry
     reading: ports.Reading
     workflows: ports.WorkflowLibrary
     read_workflows: Callable[[str | None], Reading]
+    instructions: ports.Instructions
+    switches: ports.Switches
+    queue: ports.TaskQueue
     is_cache_up: Callable[[], bool]
     ping_queue: Callable[[], None]
 
@@ -343,6 +346,7 @@ def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
     from shared.adapters.aws import AwsService
     from shared.adapters.managed_settings import read_managed
     from shared.adapters.postgres.database import Database
+    from shared.adapters.postgres.instructions import PostgresInstructions, PostgresSwitches
     from shared.adapters.postgres.reading import PostgresReading
     from shared.adapters.postgres.workflows import PostgresWorkflows
     from shared.adapters.powertools import PowertoolsTelemetry
@@ -359,6 +363,9 @@ def api(environ: Mapping[str, str] = os.environ) -> ApiDeps:
         PostgresReading(database),
         PostgresWorkflows(database),
         read_text,
+        PostgresInstructions(database),
+        PostgresSwitches(database),
+        queue,
         RedisCache(config.redis_url).is_up,
         queue.ping,
     )

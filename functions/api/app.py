@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from functions.api import workflows
+from functions.api import runs, switches, workflows
 from shared.bootstrap import ApiDeps
 from shared.domain.errors import Permanent, Transient
 from shared.domain.page import BadCursor, Page
@@ -124,7 +124,8 @@ def create_app(deps: ApiDeps) -> FastAPI:
         filters = {"status": status, "uses": uses, "workflow": workflow, "run_id": run_id, "subject": subject}
         return _page(reading.list_tasks(filters, limit, cursor))
 
-    app.include_router(workflows.build_router(deps, protected))
+    for router in (runs, switches, workflows):
+        app.include_router(router.build_router(deps, protected))
     return app
 
 

@@ -1,62 +1,22 @@
 """The API's routes of workflows, over the records in memory."""
 
-import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from mangum import Mangum
 
-from functions.api.app import create_app
 from shared.adapters.memory.database import MemoryDatabase
-from shared.adapters.memory.reading import MemoryReading
 from shared.adapters.memory.workflows import MemoryWorkflows
-from shared.adapters.powertools import PowertoolsTelemetry
-from shared.adapters.workflow_reading import read_text
 from shared.adapters.yaml_source import MAX_BYTES
-from shared.bootstrap import ApiDeps
-from shared.config import ApiConfig, read_config
 from shared.domain.workflow_file import Fault, FileState
-from shared.local.gateway_event import build_event, encode_body, read_result
-from shared.local.lambda_context import LambdaContext
+from tests.support.api_client import open_api
 from tests.support.clock import ManualClock
 from tests.support.factories import build_delivery, build_workflow
 
 PATH = "/api/v1/workflows"
-ENVIRONMENT = {
-    "DATABASE_URL": "postgresql://nowhere/db",
-    "REDIS_URL": "redis://nowhere",
-    "TASKS_QUEUE_URL": "http://nowhere",
-    "API_TOKEN": "made-up",
-}
 GREET = "  greet: {on: {issues: {}}, steps: [{uses: github.comment, with: {body: Hi}}]}\n"
 FILE = "version: 1\nworkflows:\n" + GREET
 DEFAULT = build_workflow({"uses": "github.comment", "with": {"body": "Default"}})
-
-
-class GatewayTransport(httpx.BaseTransport):
-    """API Gateway and Lambda, without a network."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._handle: Any = Mangum(app, lifespan="off")
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        scope = {
-            "method": request.method,
-            "path": request.url.path,
-            "query_string": request.url.query,
-            "headers": [(name.lower(), value) for name, value in request.headers.raw],
-            "client": None,
-            "server": None,
-            "scheme": "https",
-            "http_version": "1.1",
-        }
-        body = request.read()
-        encoded = encode_body(body, request.headers.get("content-type", "")) if body else None
-        answer = read_result(self._handle(build_event(scope, None, encoded), LambdaContext("api", 30.0)))
-        return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
 
 
 @pytest.fixture
@@ -68,23 +28,8 @@ def database() -> MemoryDatabase:
 
 @pytest.fixture
 def client(database: MemoryDatabase) -> Iterator[httpx.Client]:
-    config = read_config(ApiConfig, ENVIRONMENT)
-    deps = ApiDeps(
-        config,
-        PowertoolsTelemetry("api", config),
-        MemoryReading(database),
-        MemoryWorkflows(database),
-        read_text,
-        lambda: True,
-        lambda: None,
-    )
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    headers = {"authorization": "Bearer made-up"}
-    with httpx.Client(transport=GatewayTransport(create_app(deps)), base_url="http://api", headers=headers) as client:
+    with open_api(database) as client:
         yield client
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 def list_in_force(client: httpx.Client, **parameters: str) -> list[tuple[str, str]]:

@@ -1,0 +1,34 @@
+"""Switches: what is off for everybody, at once and without a deployment."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body
+from fastapi.params import Depends
+
+from functions.api.runs import GIVEN_BY
+from shared.bootstrap import ApiDeps
+
+
+def build_router(deps: ApiDeps, protected: Sequence[Depends]) -> APIRouter:
+    """Returns the routes."""
+    router = APIRouter(prefix="/api/v1/switches", tags=["switches"], dependencies=protected)
+
+    @router.get("")
+    async def list_switches() -> dict[str, Any]:
+        """Lists the switches that were ever touched; one that was not is on."""
+        return {"items": list(deps.switches.read())}
+
+    @router.put("/{name}")
+    async def put_switch(
+        name: Literal["agents"],
+        *,
+        is_on: Annotated[bool, Body()],
+        reason: Annotated[str | None, Body(max_length=500)] = None,
+    ) -> dict[str, Any]:
+        """Switches agents off or on: while they are off none is started, and runs that want one end as cancelled."""
+        deps.switches.put(name, is_on=is_on, reason=reason, changed_by=GIVEN_BY)
+        deps.telemetry.log("switch.changed", level="WARNING", switch=name, is_on=is_on, reason=reason)
+        return {"name": name, "is_on": is_on, "reason": reason}
+
+    return router
