@@ -13,27 +13,57 @@ from shared.domain.workflow import Workflow
 
 TRUSTED = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 # What anybody may cause, each with the member that says whose it is. To cause any other event, one must have
-# write access already.
+# write access already, or be GitHub.
 # https://docs.github.com/en/webhooks/webhook-events-and-payloads
 _AUTHORED: Mapping[str, str] = {
     "issues": "issue",
     "issue_comment": "comment",
     "commit_comment": "comment",
     "pull_request": "pull_request",
-    "pull_request_target": "pull_request",
     "pull_request_review": "review",
     "pull_request_review_comment": "comment",
     "pull_request_review_thread": "pull_request",
     "discussion": "discussion",
     "discussion_comment": "comment",
 }
-_ANYBODY = frozenset({"fork", "gollum", "sponsorship", "star", "watch"})
+# What anybody may cause, and no member says who may write.
+_ANYBODY = frozenset(
+    {
+        # A job of a fork's run asks for an environment, and nothing says whose it is.
+        "deployment_protection_rule",
+        "fork",
+        "github_app_authorization",
+        "gollum",
+        # An issue of one's own repository can be tied to one of somebody else's.
+        "issue_dependencies",
+        "marketplace_purchase",
+        "personal_access_token_request",
+        # Vulnerabilities are reported by whoever finds them.
+        "repository_advisory",
+        "security_advisory",
+        "sponsorship",
+        "star",
+        "sub_issues",
+        "watch",
+        # Of a fork's run too, and nothing says so.
+        "workflow_job",
+    }
+)
+# What is about a commit, which may be a fork's; what a deployment of no workflow run is about, is not.
 _HEADS: Mapping[str, str] = {
     "check_run": "check_run",
     "check_suite": "check_suite",
+    "deployment": "workflow_run",
+    "deployment_review": "workflow_run",
+    "deployment_status": "workflow_run",
     "workflow_run": "workflow_run",
-    "workflow_job": "workflow_job",
 }
+_MAY_LACK_HEAD = ("deployment", "deployment_status")
+# What a push to a fork, or its end, does to a pull request. Who merges may write.
+_BY_PUSH = ("synchronize", "auto_merge_disabled", "dequeued", "closed")
+# The checks of an App, and what people press of them.
+_CHECKS = ("check_run", "check_suite")
+_PRESSED = ("requested_action", "rerequested")
 # The contexts of our own commit statuses begin so; they carry no other mark.
 OWN_CONTEXT = "webhook-orchestrator"
 
@@ -91,63 +121,100 @@ def _member(value: object, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _text(value: object, name: str) -> str:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else ""
+
+
 def _login(value: object, name: str) -> str:
-    return str(_member(value, name).get("login") or "")
+    return _text(_member(value, name), "login")
 
 
 def _weigh_trust(event: str, payload: Mapping[str, Any]) -> tuple[bool, str]:
     sender = _login(payload, "sender") or "nobody named"
     if event in _ANYBODY:
         return False, f"anybody may cause {event}, as {sender} did"
-    head = _member(payload, _HEADS.get(event, ""))
-    if head:
-        return _weigh_head(event, payload, head)
-    authored = _member(payload, _AUTHORED.get(event, ""))
-    if not authored:
-        return True, f"{event} needs write access"
-    if event == "pull_request" and payload.get("action") == "synchronize" and _is_from_fork(payload, authored):
-        return False, f"{sender} pushed to a fork"
-    author = _login(authored, "user")
-    if author and author != _login(payload, "sender"):
+    if event in _HEADS:
+        return _weigh_head(event, payload)
+    if event in _AUTHORED:
+        return _weigh_author(event, payload, sender)
+    if event == "status" and not payload.get("branches"):
+        return False, "status is about a commit of a fork"
+    if event == "code_scanning_alert" and _text(payload, "ref").startswith("refs/pull/"):
+        return False, "code_scanning_alert is about a pull request, which anybody may open"
+    return True, f"{event} needs write access"
+
+
+def _weigh_author(event: str, payload: Mapping[str, Any], sender: str) -> tuple[bool, str]:
+    authored = _member(payload, _AUTHORED[event])
+    action = payload.get("action")
+    if event == "pull_request" and action in _BY_PUSH and not (action == "closed" and authored.get("merged") is True):
+        if _is_from_fork(payload, authored):
+            did = "pushed to a fork" if action == "synchronize" else f"may have {action} it by a push to a fork"
+            return False, f"{sender} {did}"
+    elif (
+        event == "pull_request_review" and action == "dismissed" and _is_from_fork(payload, payload.get("pull_request"))
+    ):
+        # Settings may have it that a push dismisses what was approved before.
+        return False, f"{sender} may have dismissed it by a push to a fork"
+    author, login = _login(authored, "user"), _login(payload, "sender")
+    if author and login and author.lower() != login.lower():
         # What somebody else's is, only those with write access (or triage) may change.
         return True, f"{sender} acted on what is {author}'s"
-    association = str(authored.get("author_association") or "NONE")
-    return association in TRUSTED, f"{sender} is {association} to the repository"
+    association = _text(authored, "author_association") or "NONE"
+    return association in TRUSTED and bool(login), f"{sender} is {association} to the repository"
 
 
-def _weigh_head(event: str, payload: Mapping[str, Any], head: Mapping[str, Any]) -> tuple[bool, str]:
-    suite = _member(head, "check_suite") or head
-    repository = _member(payload, "repository").get("full_name")
-    origin = _member(head, "head_repository").get("full_name", repository)
-    # GitHub names no branch and no pull requests for the commits of forks.
-    if payload.get("action") in {"requested_action", "rerequested"}:
+def _weigh_head(event: str, payload: Mapping[str, Any]) -> tuple[bool, str]:
+    head = _member(payload, _HEADS[event])
+    if not head and event in _MAY_LACK_HEAD:
+        return True, f"{event} needs write access"
+    if event in _CHECKS and payload.get("action") in _PRESSED:
         return True, "the button of a check needs write access"
-    is_from_fork = origin != repository or (suite.get("head_branch") is None and not head.get("pull_requests"))
+    is_from_fork = _is_of_fork(payload, head)
     return not is_from_fork, f"{event} is about a commit of {'a fork' if is_from_fork else 'the repository itself'}"
 
 
-def _is_from_fork(payload: Mapping[str, Any], pull_request: Mapping[str, Any]) -> bool:
-    # A fork that was deleted is null.
-    origin = _member(_member(pull_request, "head"), "repo").get("full_name")
-    return bool(origin != _member(payload, "repository").get("full_name"))
+def _is_of_fork(payload: Mapping[str, Any], head: Mapping[str, Any]) -> bool:
+    if "head_repository" in head:
+        # A fork that was deleted is null.
+        return _differs(_member(head, "head_repository"), payload)
+    if head.get("pull_requests"):
+        return False
+    # GitHub names no branch and no pull requests for the commits of forks; a workflow run's branch may be a fork's.
+    suite = _member(head, "check_suite") or head
+    return suite.get("head_branch") is None or _text(head, "event").startswith("pull_request")
+
+
+def _is_from_fork(payload: Mapping[str, Any], pull_request: object) -> bool:
+    return _differs(_member(_member(pull_request, "head"), "repo"), payload)
+
+
+def _differs(repository: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+    name = _text(repository, "full_name")
+    return not name or name != _text(_member(payload, "repository"), "full_name")
 
 
 def _find_cause(
     event: str, payload: Mapping[str, Any], surroundings: Surroundings
 ) -> tuple[Literal["ourselves", "an agent"] | None, str]:
-    sender = _login(payload, "sender").lower()
-    if sender and sender in surroundings.own_logins:
-        return "ourselves", f"the sender is {sender}"
-    if sender and sender in surroundings.agent_logins:
-        return "an agent", f"the sender is {sender}"
+    actors = {"sender": _login(payload, "sender").lower()}
+    if event in _CHECKS and payload.get("action") in ("created", "completed"):
+        # Its sender is whoever pushed the commit.
+        actors["check's App"] = f"{_text(_member(_member(payload, event), 'app'), 'slug')}[bot]"
+    for what, login in actors.items():
+        if login in surroundings.own_logins:
+            return "ourselves", f"the {what} is {login}"
+        if login in surroundings.agent_logins:
+            return "an agent", f"the {what} is {login}"
     for name in ("comment", "review", "issue", "pull_request"):
         # Only what is new: of a comment on an issue that we opened, the comment.
         authored = _member(payload, name)
         if authored:
-            if MARKER_BEGINNING in str(authored.get("body") or ""):
+            if MARKER_BEGINNING in _text(authored, "body"):
                 return "ourselves", f"the {name} carries our mark"
             break
-    if event == "status" and str(payload.get("context") or "").startswith(OWN_CONTEXT):
+    if event == "status" and _text(payload, "context").startswith(OWN_CONTEXT):
         return "ourselves", "the status is our own"
     author = _login(_member(payload, "pull_request"), "user").lower() if event == "pull_request" else ""
     if author in surroundings.agent_logins and payload.get("action") == "opened":

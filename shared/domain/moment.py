@@ -40,7 +40,9 @@ def read_moment(event: str, payload: Mapping[str, Any], sha: str | None) -> Mome
     if event in _STATES:
         told = _member(payload, _STATES[event])
         at = _time(told.get("updated_at"))
-        state = told.get("state") if told.get("state") in {"open", "closed"} else None
+        state = told.get("state")
+        # A tuple: what is looked for may be anything.
+        state = state if state in ("open", "closed") else None
         return None if at is None else Moment(at, sha, state, is_telling=True)
     if event == "push":
         # Whole seconds since 1970 here, a text everywhere else.

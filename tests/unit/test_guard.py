@@ -1,14 +1,15 @@
 """Who caused a delivery: whom it trusts, what it takes for our own doing, and what it refuses."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.domain.guard import Provenance, Surroundings, refuse, trace_provenance
 from shared.domain.workflow import Workflow
-from tests.support.factories import build_workflow, read_payloads
+from tests.support.factories import build_workflow, read_events, read_payloads
 
 SURROUNDINGS = Surroundings(frozenset({"our-app[bot]"}), frozenset({"codegen-sh[bot]"}))
 MARK = "<!-- webhook-orchestrator effect=0b4f -->"
@@ -74,6 +75,42 @@ def test_whoever_may_write_is_trusted(event: str, member: str, association: str)
             {"workflow_run": {"head_repository": FORK, "head_branch": "main"}},
             "workflow_run is about a commit of a fork",
         ),
+        # The fork was deleted since.
+        (
+            "workflow_run",
+            {"workflow_run": {"head_repository": None, "head_branch": "main"}},
+            "workflow_run is about a commit of a fork",
+        ),
+        (
+            "deployment_status",
+            {"workflow_run": {"event": "pull_request", "head_branch": "main", "pull_requests": []}},
+            "deployment_status is about a commit of a fork",
+        ),
+        ("workflow_job", {"workflow_job": {"head_branch": "main"}}, "anybody may cause workflow_job, as mallory did"),
+        ("status", {"state": "failure", "branches": []}, "status is about a commit of a fork"),
+        (
+            "code_scanning_alert",
+            {"ref": "refs/pull/7/merge"},
+            "code_scanning_alert is about a pull request, which anybody may open",
+        ),
+        # Neither of them is the author: a push to the fork did it.
+        (
+            "pull_request",
+            {"action": "auto_merge_disabled", "pull_request": by(ADA, "OWNER", **head(FORK))},
+            "mallory may have auto_merge_disabled it by a push to a fork",
+        ),
+        (
+            "pull_request",
+            {"action": "closed", "pull_request": by(ADA, "OWNER", merged=False, **head(None))},
+            "mallory may have closed it by a push to a fork",
+        ),
+        (
+            "pull_request_review",
+            {"action": "dismissed", "review": by(ADA, "OWNER"), "pull_request": head(FORK)},
+            "mallory may have dismissed it by a push to a fork",
+        ),
+        # Logins are the same in any case.
+        ("issues", {"issue": by({"login": "Mallory"}, "NONE")}, "mallory is NONE to the repository"),
         (
             "check_suite",
             {"check_suite": {"head_branch": None, "pull_requests": []}},
@@ -113,11 +150,56 @@ def test_whoever_may_not_write_is_not(event: str, members: dict[str, Any], stand
             {"action": "synchronize", "pull_request": by(ADA, "MEMBER", **head(HERE))},
             "ada is MEMBER to the repository",
         ),
+        (
+            "pull_request",
+            {"action": "closed", "pull_request": by(MALLORY, "NONE", merged=True, **head(FORK))},
+            "ada acted on what is mallory's",
+        ),
+        (
+            "pull_request_review",
+            {"action": "dismissed", "review": by(MALLORY, "NONE"), "pull_request": head(HERE)},
+            "ada acted on what is mallory's",
+        ),
+        (
+            "check_suite",
+            {"check_suite": {"head_branch": "main", "pull_requests": []}},
+            "check_suite is about a commit of the repository itself",
+        ),
+        ("deployment", {"workflow_run": None}, "deployment needs write access"),
+        (
+            "deployment",
+            {"workflow_run": {"event": "pull_request", "head_branch": "topic", "pull_requests": [{"number": 7}]}},
+            "deployment is about a commit of the repository itself",
+        ),
+        ("status", {"branches": [{"name": "main"}]}, "status needs write access"),
+        ("code_scanning_alert", {"ref": "refs/heads/main"}, "code_scanning_alert needs write access"),
     ],
 )
 def test_what_needs_write_access_is_trusted(event: str, members: dict[str, Any], standing: str) -> None:
     provenance = trace(event, **members)
     assert (provenance.is_trusted, provenance.standing) == (True, standing)
+
+
+# Of GitHub's 75 events those that may be caused without write access, or whose payload has to say by whom.
+NOT_BY_THEMSELVES = """
+check_run check_suite commit_comment deployment_protection_rule deployment_review discussion discussion_comment fork
+github_app_authorization gollum issue_comment issue_dependencies issues marketplace_purchase
+personal_access_token_request pull_request pull_request_review pull_request_review_comment pull_request_review_thread
+repository_advisory security_advisory sponsorship star status sub_issues watch workflow_job workflow_run
+"""
+
+
+@pytest.mark.parametrize("event", read_events())
+def test_an_event_that_says_nothing_is_trusted_only_when_it_needs_write_access(event: str) -> None:
+    provenance = trace(event, {"login": "mallory", "type": "User"})
+    assert provenance.is_trusted == (event not in NOT_BY_THEMSELVES.split()), provenance.standing
+
+
+@pytest.mark.parametrize("event", ["issues", "issue_comment", "pull_request", "discussion"])
+def test_nobody_is_not_trusted(event: str) -> None:
+    member = "comment" if event == "issue_comment" else event.removesuffix("s")
+    provenance = trace(event, None, **{member: by(ADA, "OWNER")})
+    assert (provenance.is_trusted, provenance.standing) == (False, "nobody named is OWNER to the repository")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +227,35 @@ def test_what_needs_write_access_is_trusted(event: str, members: dict[str, Any],
             "nothing of ours caused it",
         ),
         ("push", {"login": "renovate[bot]"}, {}, None, "nothing of ours caused it"),
+        (
+            "check_run",
+            ADA,
+            {"action": "completed", "check_run": {"app": {"slug": "our-app"}}},
+            "ourselves",
+            "the check's App is our-app[bot]",
+        ),
+        (
+            "check_suite",
+            ADA,
+            {"action": "completed", "check_suite": {"app": {"slug": "codegen-sh"}}},
+            "an agent",
+            "the check's App is codegen-sh[bot]",
+        ),
+        # A person presses a button of our check; GitHub asks every App for a look at what a person has pushed.
+        (
+            "check_run",
+            ADA,
+            {"action": "requested_action", "check_run": {"app": {"slug": "our-app"}}},
+            None,
+            "nothing of ours caused it",
+        ),
+        (
+            "check_suite",
+            ADA,
+            {"action": "requested", "check_suite": {"app": {"slug": "our-app"}}},
+            None,
+            "nothing of ours caused it",
+        ),
         ("push", None, {}, None, "nothing of ours caused it"),
     ],
 )
@@ -187,10 +298,32 @@ def test_what_is_refused_and_why(workflow: Workflow, cause: Any, because: str | 
     assert refuse(workflow, Provenance(is_trusted, "so it stands", cause, "so it shows")) == because
 
 
-def test_every_real_payload_has_a_standing() -> None:
+# How many of the real payloads of an event are not trusted; of all the others each is.
+DISTRUSTED = {
+    "code_scanning_alert": 1,
+    "fork": 2,
+    "github_app_authorization": 1,
+    "gollum": 2,
+    "marketplace_purchase": 3,
+    "pull_request_review_thread": 1,
+    "security_advisory": 3,
+    "sponsorship": 2,
+    "star": 2,
+    "watch": 2,
+    "workflow_job": 6,
+    "workflow_run": 1,
+}
+
+
+def test_every_real_payload_has_its_standing() -> None:
+    distrusted: Counter[str] = Counter()
     for event, payloads in read_payloads().items():
         for payload in payloads:
-            assert trace_provenance(event, payload, SURROUNDINGS).standing
+            provenance = trace_provenance(event, payload, SURROUNDINGS)
+            assert provenance.standing
+            assert provenance.cause is None
+            distrusted[event] += not provenance.is_trusted
+    assert +distrusted == DISTRUSTED
 
 
 JSON = st.recursive(
@@ -207,10 +340,19 @@ NAMES += [
     "author_association",
     "pull_requests",
     "head_repository",
+    "head_branch",
+    "check_suite",
+    "app",
+    "slug",
+    "merged",
+    "branches",
+    "ref",
 ]
 OBJECTS = st.recursive(JSON, lambda each: st.dictionaries(st.sampled_from(NAMES), each, max_size=6), max_leaves=20)
 
 
-@given(st.sampled_from(sorted(read_payloads())), st.dictionaries(st.sampled_from(NAMES), OBJECTS))
+@given(st.sampled_from(read_events()), st.dictionaries(st.sampled_from(NAMES), OBJECTS))
+@example("check_run", {"action": [], "check_run": {"app": {}}})
+@example("pull_request", {"action": {}, "pull_request": {"head": []}})
 def test_a_payload_may_hold_anything_anywhere(event: str, payload: dict[str, Any]) -> None:
     assert trace_provenance(event, payload, SURROUNDINGS).standing

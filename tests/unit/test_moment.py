@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from shared.domain.moment import Moment, read_moment
-from tests.support.factories import SHA, read_payloads
+from tests.support.factories import SHA, read_events, read_payloads
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 TEXT = "2026-11-01T12:00:00Z"
@@ -48,3 +50,20 @@ def test_real_payloads_tell_of_theirs() -> None:
     for event, payloads in read_payloads().items():
         for payload in payloads:
             assert (read_moment(event, payload, None) is not None) == (event in telling), (event, payload.get("action"))
+
+
+NAMES = ["pull_request", "issue", "repository", "check_run", "check_suite", "workflow_run"]
+NAMES += ["updated_at", "state", "pushed_at", "started_at", "created_at", "run_started_at"]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(TEXT)
+JSON = st.recursive(
+    SCALARS,
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(NAMES), each, max_size=6),
+    max_leaves=20,
+)
+
+
+@given(st.sampled_from(read_events()), st.dictionaries(st.sampled_from(NAMES), JSON))
+@example("issues", {"issue": {"updated_at": TEXT, "state": []}})
+def test_a_payload_may_hold_anything_anywhere(event: str, payload: dict[str, Any]) -> None:
+    moment = read_moment(event, payload, SHA)
+    assert moment is None or (moment.at.utcoffset() is not None and moment.state in {None, "open", "closed"})
