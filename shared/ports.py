@@ -269,8 +269,14 @@ class Reading(Protocol):
     def list_deliveries(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
         """Returns deliveries by ``filters``, absent ones being None. Raises BadCursor."""
 
+    def list_runs(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
+        """Returns runs without their tasks by ``filters``, absent ones being None. Raises BadCursor."""
+
     def list_tasks(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
         """Returns tasks by ``filters``, absent ones being None. Raises BadCursor."""
+
+    def list_instructions(self, limit: int, cursor: str | None) -> Page:
+        """Returns what people have told the orchestrator. Raises BadCursor."""
 
     def ping(self) -> None:
         """Asks the database for a sign of life."""

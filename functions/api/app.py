@@ -10,19 +10,18 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from functions.api import runs, switches, workflows
+from functions.api import instructions, runs, switches, workflows
+from functions.api.answers import Cursor, Limit, find, show_page
 from shared.bootstrap import ApiDeps
 from shared.domain.errors import Permanent, Transient
-from shared.domain.page import BadCursor, Page
+from shared.domain.page import BadCursor
 from shared.domain.statuses import Status
 
 _bearer = HTTPBearer(auto_error=False, description="The API token (API_TOKEN)")
-Limit = Annotated[int, Query(ge=1, le=200, description="How many to return at the most")]
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before")]
 
 
 def create_app(deps: ApiDeps) -> FastAPI:
@@ -97,17 +96,12 @@ def create_app(deps: ApiDeps) -> FastAPI:
             "since": since,
             "until": until,
         }
-        return _page(reading.list_deliveries(filters, limit, cursor))
+        return show_page(reading.list_deliveries(filters, limit, cursor))
 
     @app.get("/api/v1/deliveries/{delivery_id}", tags=["deliveries"], dependencies=protected)
     async def read_delivery(delivery_id: UUID, *, source: str = "github") -> dict[str, Any]:
         """Shows a delivery: every workflow's verdict on it, and its runs with tasks, attempts and effects."""
-        return _found(reading.read_delivery(source, delivery_id), "delivery")
-
-    @app.get("/api/v1/runs/{run_id}", tags=["runs"], dependencies=protected)
-    async def read_run(run_id: UUID) -> dict[str, Any]:
-        """Shows a run with its tasks."""
-        return _found(reading.read_run(run_id), "run")
+        return find(reading.read_delivery(source, delivery_id), "delivery")
 
     @app.get("/api/v1/tasks", tags=["tasks"], dependencies=protected)
     async def list_tasks(
@@ -122,21 +116,11 @@ def create_app(deps: ApiDeps) -> FastAPI:
     ) -> dict[str, Any]:
         """Lists tasks, newest first."""
         filters = {"status": status, "uses": uses, "workflow": workflow, "run_id": run_id, "subject": subject}
-        return _page(reading.list_tasks(filters, limit, cursor))
+        return show_page(reading.list_tasks(filters, limit, cursor))
 
-    for router in (runs, switches, workflows):
-        app.include_router(router.build_router(deps, protected))
+    for noun in (instructions, runs, switches, workflows):
+        app.include_router(noun.build_router(deps, protected))
     return app
-
-
-def _page(page: Page) -> dict[str, Any]:
-    return {"items": page.items, "next_cursor": page.next_cursor}
-
-
-def _found(document: dict[str, Any] | None, noun: str) -> dict[str, Any]:
-    if document is None:
-        raise HTTPException(404, f"there is no such {noun}")
-    return document
 
 
 def _is_up(check: Any) -> bool:  # noqa: ANN401

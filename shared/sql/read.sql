@@ -27,6 +27,26 @@ where {conditions}
 order by received_at desc, key desc
 limit %(limit)s
 
+-- name: list_runs
+-- By the id, which is by time; so one index of two columns serves a filter, the order and the cursor.
+select runs.id as key, runs.created_at as at, json_build_object(
+    'run_id', runs.id, 'workflow', runs.workflow, 'version', runs.version, 'subject', runs.subject,
+    'repository', deliveries.repository, 'status', runs.status, 'reason', runs.reason, 'group', runs.group_key,
+    'superseded_by', runs.superseded_by, 'retry_of', runs.retry_of, 'created_at', runs.created_at,
+    'finished_at', runs.finished_at, 'delivery_id', deliveries.delivery_id, 'source', deliveries.source) as document
+from (select * from runs where {conditions} order by id desc limit %(limit)s) as runs
+join deliveries on deliveries.key = runs.delivery_key
+order by runs.id desc
+
+-- name: list_instructions
+select id as key, given_at as at, json_build_object(
+    'instruction_id', id, 'kind', kind, 'subject', subject, 'run_id', run_id, 'given_by', given_by,
+    'given_at', given_at, 'run_ids', run_ids) as document
+from instructions
+where {conditions}
+order by given_at desc, id desc
+limit %(limit)s
+
 -- name: list_tasks
 select tasks.id as key, tasks.created_at as at, task_document(tasks) as document,
     json_build_object('run_id', tasks.run_id, 'workflow', runs.workflow, 'subject', runs.subject,

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from shared.domain.instruction import Instruction
 from shared.domain.page import BadCursor
 from shared.domain.run import PlannedRun
 from shared.domain.statuses import Status
@@ -70,6 +71,7 @@ def test_deliveries_come_newest_first(store: RecordStore) -> None:
         ({"until": RECEIVED}, set()),
         ({"until": RECEIVED + timedelta(milliseconds=1)}, {"pull", "closed", "push", "dead"}),
         ({"action": "' or true --"}, set()),
+        ({"action": "\x00"}, set()),
     ],
 )
 def test_deliveries_by_filter(store: RecordStore, filters: dict[str, Any], names: set[str]) -> None:
@@ -97,6 +99,92 @@ def test_tasks_by_filter(store: RecordStore) -> None:
     ]
     for wanted, count in filters:
         assert len(store.reading.list_tasks(wanted, 10, None).items) == count
+
+
+def test_runs_come_newest_first_without_their_tasks(store: RecordStore) -> None:
+    ids = fill(store)
+    page = store.reading.list_runs({}, 10, None)
+    assert [(run["workflow"], run["delivery_id"]) for run in page.items[2:]] == [("greet", ids["pull"])]
+    assert {(run["workflow"], run["delivery_id"]) for run in page.items[:2]} == {
+        ("greet", ids["closed"]),
+        ("other", ids["closed"]),
+    }
+    [run] = page.items[2:]
+    shown = store.reading.read_run(UUID(run["run_id"]))
+    assert shown is not None
+    assert {**run, "tasks": shown["tasks"]} == {**shown, "repository": "acme/widgets"}
+
+
+def test_runs_by_filter(store: RecordStore) -> None:
+    fill(store)
+    again = store.instructions.carry_out(
+        Instruction(id=str(uuid4()), kind="cancel", given_by="ada", run_id=find_runs(store)[0]["run_id"])
+    )
+    filters: list[tuple[dict[str, Any], int]] = [
+        ({"workflow": "greet"}, 2),
+        ({"workflow": "other"}, 1),
+        ({"workflow": "another"}, 0),
+        ({"subject": "acme/widgets#7"}, 3),
+        ({"subject": "acme/widgets#8"}, 0),
+        ({"subject": "\x00"}, 0),
+        ({"status": Status.QUEUED}, 2),
+        ({"status": Status.CANCELLED}, 1),
+        ({"status": Status.SUCCEEDED}, 0),
+        ({"repository": "acme/widgets"}, 3),
+        ({"repository": "acme/gears"}, 0),
+        ({"repository": "acme/widgets", "status": Status.CANCELLED, "workflow": None}, 1),
+    ]
+    for wanted, count in filters:
+        assert len(find_runs(store, **wanted)) == count, wanted
+    assert [run["run_id"] for run in find_runs(store, status=Status.CANCELLED)] == again.run_ids
+
+
+def find_runs(store: RecordStore, **filters: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - those of list_runs
+    return store.reading.list_runs(filters, 10, None).items
+
+
+def test_pages_of_runs(store: RecordStore) -> None:
+    fill(store)
+    everything = store.reading.list_runs({"subject": "acme/widgets#7"}, 3, None)
+    assert everything.next_cursor is None
+    first = store.reading.list_runs({"subject": "acme/widgets#7"}, 2, None)
+    # What comes meanwhile is on no later page.
+    store.deliveries.record_delivery(build_delivery(), [], [PlannedRun(WORKFLOW)])
+    second = store.reading.list_runs({"subject": "acme/widgets#7"}, 2, first.next_cursor)
+    assert first.items + second.items == everything.items
+    assert second.next_cursor is None
+
+
+def test_what_people_have_told_is_shown_newest_first(store: RecordStore) -> None:
+    fill(store)
+    [*_, run] = find_runs(store)
+    told = [
+        Instruction(id=str(uuid4()), kind="cancel", given_by="ada", run_id=run["run_id"]),
+        Instruction(id=str(uuid4()), kind="approve", given_by="bob", subject="acme/widgets#7"),
+        Instruction(id=str(uuid4()), kind="retry", given_by="api", run_id=run["run_id"]),
+    ]
+    for instruction in told:
+        store.instructions.carry_out(instruction)
+        store.advance(1.0)
+    store.instructions.carry_out(told[0])
+
+    page = store.reading.list_instructions(2, None)
+    rest = store.reading.list_instructions(2, page.next_cursor)
+
+    shown = page.items + rest.items
+    assert [item["instruction_id"] for item in shown] == [instruction.id for instruction in reversed(told)]
+    assert rest.next_cursor is None
+    assert [item["run_id"] for item in shown] == [run["run_id"], None, run["run_id"]]
+    assert [item["subject"] for item in shown] == [None, "acme/widgets#7", None]
+    assert [(item["kind"], item["given_by"]) for item in shown] == [
+        ("retry", "api"),
+        ("approve", "bob"),
+        ("cancel", "ada"),
+    ]
+    [again] = shown[0]["run_ids"]
+    assert store.reading.read_run(UUID(again))["retry_of"] == run["run_id"]  # type: ignore[index] # it is there
+    assert [item["run_ids"] for item in shown[1:]] == [[], [run["run_id"]]]
+    assert datetime.fromisoformat(shown[0]["given_at"]).utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
@@ -128,9 +216,11 @@ def test_pages_of_tasks(store: RecordStore) -> None:
 
 @pytest.mark.parametrize("cursor", ["", "x", "e30=", "WzEsMl0=", "\u00e4", "WyIyMDI2IiwgIngiXQ=="])
 def test_cursors_that_are_none(store: RecordStore, cursor: str) -> None:
-    for read in (store.reading.list_deliveries, store.reading.list_tasks):
+    for read in (store.reading.list_deliveries, store.reading.list_runs, store.reading.list_tasks):
         with pytest.raises(BadCursor):
             read({}, 10, cursor)
+    with pytest.raises(BadCursor):
+        store.reading.list_instructions(10, cursor)
 
 
 def test_what_is_not_there(store: RecordStore) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from shared.domain.effect import Effect
 from shared.domain.errors import Transient
+from shared.domain.instruction import Instruction
 from shared.domain.moment import Moment
 from shared.domain.statuses import Status
 from shared.domain.task import AgentReport, Outcome
@@ -131,6 +132,15 @@ class SubjectRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class InstructionRow:
+    """A row of ``instructions``."""
+
+    instruction: Instruction
+    given_at: float
+    run_ids: Sequence[str]
+
+
+@dataclass(slots=True, kw_only=True)
 class SwitchRow:
     """A row of ``switches``."""
 
@@ -181,7 +191,7 @@ class MemoryDatabase:
         self.tasks: dict[UUID, TaskRow] = {}
         self.subjects: dict[str, SubjectRow] = {}
         self.switches: dict[str, SwitchRow] = {}
-        self.instructions: dict[str, list[str]] = {}
+        self.instructions: dict[str, InstructionRow] = {}
         self.approvals: dict[str, str] = {}
         self.dead_letters: dict[str, DeadLetterRow] = {}
         self._numbers = count(1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.adapters.memory.database import MemoryDatabase, RunRow, SwitchRow, TaskRow
+from shared.adapters.memory.database import InstructionRow, MemoryDatabase, RunRow, SwitchRow, TaskRow
 from shared.adapters.memory.groups import end_run, find_awaited
 from shared.domain.instruction import Instruction, Told
 from shared.domain.statuses import Status
@@ -28,16 +28,18 @@ class MemoryInstructions:
         with self._database.transact() as now:
             known = self._database.instructions.get(instruction.id)
             if known is not None:
-                return Told(known)
+                return Told(known.run_ids)
             told = carried_out[instruction.kind](instruction, now)
-            self._database.instructions[instruction.id] = list(told.run_ids)
+            self._database.instructions[instruction.id] = InstructionRow(
+                instruction=instruction, given_at=now, run_ids=told.run_ids
+            )
             return told
 
     def read(self, instruction_id: str) -> Told | None:
         """Returns what an instruction came to."""
         with self._database.transact():
             known = self._database.instructions.get(instruction_id)
-            return None if known is None else Told(known)
+            return None if known is None else Told(known.run_ids)
 
     def read_approval(self, effect_id: str) -> str | None:
         """Returns who approved."""

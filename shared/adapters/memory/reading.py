@@ -10,6 +10,7 @@ from shared.adapters.memory.database import (
     AttemptRow,
     DeliveryRow,
     EffectRow,
+    InstructionRow,
     MemoryDatabase,
     RunRow,
     TaskRow,
@@ -63,6 +64,13 @@ class MemoryReading:
             ]
         return _page(shown, wanted, limit, cursor)
 
+    def list_runs(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
+        """Returns runs without their tasks by ``filters``, absent ones being None. Raises BadCursor."""
+        wanted = {name: value for name, value in filters.items() if value is not None}
+        with self._database.transact():
+            shown = [(Place(_moment(run.created_at), run.id), _list_run(run)) for run in self._database.runs]
+        return _page(shown, wanted, limit, cursor)
+
     def list_tasks(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
         """Returns tasks by ``filters``, absent ones being None. Raises BadCursor."""
         wanted = {name: value for name, value in filters.items() if value is not None}
@@ -74,6 +82,15 @@ class MemoryReading:
                 for task in self._database.tasks.values()
             ]
         return _page(shown, wanted, limit, cursor)
+
+    def list_instructions(self, limit: int, cursor: str | None) -> Page:
+        """Returns what people have told the orchestrator. Raises BadCursor."""
+        with self._database.transact():
+            shown = [
+                (Place(_moment(row.given_at), UUID(row.instruction.id)), _show_instruction(row))
+                for row in self._database.instructions.values()
+            ]
+        return _page(shown, {}, limit, cursor)
 
     def ping(self) -> None:
         """Asks the database for a sign of life."""
@@ -113,6 +130,29 @@ def _show_delivery(row: DeliveryRow) -> Document:
         "reason": row.reason,
         "received_at": _time(row.received_at),
         "duplicate_count": row.duplicate_count,
+    }
+
+
+def _list_run(run: RunRow) -> Document:
+    delivery = run.delivery
+    context = {
+        "repository": delivery.repository,
+        "delivery_id": str(delivery.delivery_id),
+        "source": delivery.source,
+    }
+    return context | {name: value for name, value in _show_run(run).items() if name != "tasks"}
+
+
+def _show_instruction(row: InstructionRow) -> Document:
+    instruction = row.instruction
+    return {
+        "instruction_id": instruction.id,
+        "kind": instruction.kind,
+        "subject": instruction.subject,
+        "run_id": instruction.run_id,
+        "given_by": instruction.given_by,
+        "given_at": _time(row.given_at),
+        "run_ids": list(row.run_ids),
     }
 
 

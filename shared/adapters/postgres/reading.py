@@ -6,6 +6,7 @@ from uuid import UUID
 
 from shared.adapters.postgres.database import Database
 from shared.domain.page import Page, Place, read_cursor
+from shared.domain.subject import storable
 from shared.sql import read_queries
 
 # Filter -> condition; only those that are asked for become part of the statement, so that each has its plan.
@@ -19,6 +20,12 @@ _DELIVERY_FILTERS = {
     "source": "source = %(source)s",
     "since": "received_at >= %(since)s",
     "until": "received_at < %(until)s",
+}
+_RUN_FILTERS = {
+    "workflow": "workflow = %(workflow)s",
+    "subject": "subject = %(subject)s",
+    "status": "status = %(status)s",
+    "repository": "repository = %(repository)s",
 }
 _TASK_FILTERS = {
     "status": "tasks.status = %(status)s",
@@ -48,15 +55,22 @@ class PostgresReading:
 
     def list_deliveries(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
         """Returns deliveries by ``filters``, absent ones being None. Raises BadCursor."""
-        return self._page(
-            "list_deliveries", _DELIVERY_FILTERS, "(received_at, key)", filters=filters, limit=limit, cursor=cursor
-        )
+        before = "(received_at, key) < (%(at)s, %(key)s)"
+        return self._page("list_deliveries", _DELIVERY_FILTERS, before, filters=filters, limit=limit, cursor=cursor)
+
+    def list_runs(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
+        """Returns runs without their tasks by ``filters``, absent ones being None. Raises BadCursor."""
+        return self._page("list_runs", _RUN_FILTERS, "id < %(key)s", filters=filters, limit=limit, cursor=cursor)
 
     def list_tasks(self, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Page:
         """Returns tasks by ``filters``, absent ones being None. Raises BadCursor."""
-        return self._page(
-            "list_tasks", _TASK_FILTERS, "(tasks.created_at, tasks.id)", filters=filters, limit=limit, cursor=cursor
-        )
+        before = "(tasks.created_at, tasks.id) < (%(at)s, %(key)s)"
+        return self._page("list_tasks", _TASK_FILTERS, before, filters=filters, limit=limit, cursor=cursor)
+
+    def list_instructions(self, limit: int, cursor: str | None) -> Page:
+        """Returns what people have told the orchestrator. Raises BadCursor."""
+        before = "(given_at, id) < (%(at)s, %(key)s)"
+        return self._page("list_instructions", {}, before, filters={}, limit=limit, cursor=cursor)
 
     def ping(self) -> None:
         """Asks the database for a sign of life. Raises Transient."""
@@ -66,18 +80,22 @@ class PostgresReading:
         self,
         query: str,
         known: Mapping[str, str],
-        place: str,
+        before: str,
         *,
         filters: Mapping[str, Any],
         limit: int,
         cursor: str | None,
     ) -> Page:
-        given = {name: value for name, value in filters.items() if value is not None}
+        given = {
+            name: storable(value) if isinstance(value, str) else value
+            for name, value in filters.items()
+            if value is not None
+        }
         conditions = [known[name] for name in given]
         parameters: dict[str, Any] = {**given, "limit": limit + 1}
         if cursor is not None:
             parameters["at"], parameters["key"] = read_cursor(cursor)
-            conditions.append(f"{place} < (%(at)s, %(key)s)")
+            conditions.append(before)
         text = self._queries[query].replace("{conditions}", " and ".join(conditions) or "true")
         rows = self._database.fetch(text, parameters)
         items = [{**row.get("context", {}), **row["document"]} for row in rows[:limit]]

@@ -31,6 +31,7 @@ def downgrade() -> None:
     op.execute(_RUN_DOCUMENT)
     op.execute("drop table switches, approvals, instructions, subjects")
     op.execute("drop index effects_open, effects_of_agents, runs_by_group, runs_unfinished, runs_by_subject")
+    op.execute("drop index runs_by_repository, runs_by_workflow, runs_by_status")
     op.execute("update attempts set outcome = 'dead' where outcome in ('failed', 'declined')")
     op.execute(
         "alter table attempts drop constraint attempts_outcome_check, add constraint attempts_outcome_check "

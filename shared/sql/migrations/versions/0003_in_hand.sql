@@ -22,6 +22,10 @@ alter table runs
 create index runs_by_group on runs (group_key, id) where group_key is not null and status not in ('superseded', 'cancelled');
 create index runs_unfinished on runs (group_key, id) where group_key is not null and finished_at is null;
 create index runs_by_subject on runs (subject, id);
+create index runs_by_repository on runs (repository, id);
+create index runs_by_workflow on runs (workflow, id);
+-- What did well is most of it, and found fast without.
+create index runs_by_status on runs (status, id) where status <> 'succeeded';
 
 -- An effect that starts an agent is open until the agent's work is over, whatever becomes of its task.
 alter table effects
@@ -48,7 +52,7 @@ create table instructions (
     run_ids uuid[] not null default '{}',
     given_at timestamptz not null default now()
 );
-create index instructions_by_time on instructions (given_at desc);
+create index instructions_by_time on instructions (given_at desc, id desc);
 
 -- Steps that wait for a maintainer and have their approval.
 create table approvals (
