@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_REASON_CHARACTERS = 200
+# A zero-width space keeps an at-sign from calling somebody; without its ampersand `&#64;` is none.
+_ESCAPES = str.maketrans(
+    {"@": "@\u200b", "&": "&amp;", "<": "&lt;", ">": "&gt;", **{sign: f"\\{sign}" for sign in "\\`*_[]|~"}}
+)
 
 
 def explain(subject: str, deliveries: Sequence[Mapping[str, Any]]) -> str:
@@ -51,8 +55,4 @@ def _tell_run(run: Mapping[str, Any] | None) -> str:
 
 def _plain(text: object) -> str:
     """Returns text from outside as a cell of the table shows it: no markup, no mention, no break."""
-    shown = " ".join(str(text).split())[:MAX_REASON_CHARACTERS]
-    for sign in "\\`*_[]<>|~":
-        shown = shown.replace(sign, f"\\{sign}" if sign in "\\`*_[]|~" else {"<": "&lt;", ">": "&gt;"}[sign])
-    # A zero-width space keeps an at-sign from calling somebody.
-    return shown.replace("@", "@\u200b")
+    return " ".join(str(text).split())[:MAX_REASON_CHARACTERS].translate(_ESCAPES)
