@@ -11,7 +11,10 @@ ANY_ID = "00000000-0000-4000-8000-000000000000"
 PROTECTED = [
     "/api/v1/deliveries",
     f"/api/v1/deliveries/{ANY_ID}",
+    "/api/v1/instructions",
+    "/api/v1/runs",
     f"/api/v1/runs/{ANY_ID}",
+    "/api/v1/switches",
     "/api/v1/tasks",
     "/api/v1/workflows",
 ]
@@ -68,6 +71,9 @@ def test_health_and_documentation_need_no_token(stack: LocalStack) -> None:
         ("/api/v1/deliveries?cursor=nonsense", 422),
         ("/api/v1/tasks?cursor=WzEsMl0%3D", 422),
         ("/api/v1/tasks?run_id=1", 422),
+        ("/api/v1/runs?status=lost", 422),
+        ("/api/v1/runs?cursor=nonsense", 422),
+        ("/api/v1/instructions?cursor=nonsense", 422),
     ],
 )
 def test_what_is_not_there_or_not_understood_is_answered_in_json(stack: LocalStack, path: str, status: int) -> None:

@@ -139,12 +139,12 @@ def test_what_waits_for_approval_is_approved() -> None:
     orchestra.route_batch()
     orchestra.execute_batch()
     run = orchestra.database.runs[0]
-    assert run.status is Status.WAITING
+    assert orchestra.statuses == [Status.WAITING]
     with open_api(orchestra.database, orchestra.task_queue) as client:
         assert client.post(path(orchestra, "approve")).json() == {"run_ids": [str(run.id)]}
         assert client.post(path(orchestra, "approve")).status_code == 409
     orchestra.run_to_end()
-    assert run.status is Status.SUCCEEDED
+    assert orchestra.statuses == [Status.SUCCEEDED]
     assert [effect.request["body"] for effect in orchestra.world.list_written("github.comment")][-1] == "Go"
 
 

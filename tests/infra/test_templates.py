@@ -91,6 +91,27 @@ def test_each_function_has_a_role_of_its_own(deployment: Deployment) -> None:
     assert len(set(roles)) == len(roles)
 
 
+def test_the_api_may_send_tasks_and_read_its_secrets_and_no_more(deployment: Deployment) -> None:
+    allowed = {
+        action: [each.get("Fn::GetAtt", [""])[0] for each in listed(statement["Resource"]) if isinstance(each, dict)]
+        for policy in deployment.list_resources("AWS::IAM::Policy")
+        if policy.id.startswith("FunctionsApi")
+        for statement in policy.properties["PolicyDocument"]["Statement"]
+        for action in listed(statement["Action"])
+    }
+    queues = {each.id for each in deployment.list_resources("AWS::SQS::Queue")}
+
+    assert {action for action in allowed if not action.startswith(("logs:", "xray:"))} == {
+        "secretsmanager:GetSecretValue",
+        "sqs:GetQueueAttributes",
+        "sqs:SendMessage",
+    }
+    for action in ("sqs:GetQueueAttributes", "sqs:SendMessage"):
+        [queue] = allowed[action]
+        assert queue in queues
+        assert re.fullmatch("Tasks[0-9A-F]{8}", queue), queue
+
+
 def test_managed_policies_are_those_for_networks_and_cdk_s_own_function(deployment: Deployment) -> None:
     names = {
         ends(arn).rpartition("/")[2]: role.id

@@ -146,12 +146,13 @@ def test_a_run_whose_chance_was_taken_meanwhile_is_declined_by_name() -> None:
     orchestra.clock.advance(21.0)
     taken = orchestra.execute_deps.records.claim_task(str(task.id), 90.0)
     assert taken is not None
+    spent = replace(taken, once_spent_by="run-1")
 
     class Claims(MemoryTasks):
         """Another run of the group has begun between routing and claiming."""
 
         def claim_task(self, task_id: str, lease_seconds: float) -> ClaimedTask | None:
-            return replace(taken, once_spent_by="run-1")
+            return spent
 
     records = Claims(orchestra.database)
     execute(str(task.id), replace(orchestra.execute_deps, records=records))
