@@ -110,6 +110,9 @@ class ApplicationStack(Stack):
         allow("reconcile", SEND, [queues.tasks.queue_arn])
         for name in ("route", "execute"):
             allow(name, ["s3:GetObject"], [self.bodies.arn_for_objects("*")])
+            # Who may not list is told 403 for a body that has expired, as if the right to read were missing.
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+            allow(name, ["s3:ListBucket"], [self.bodies.bucket_arn])
         allow("api", ["sqs:GetQueueAttributes", "sqs:SendMessage"], [queues.tasks.queue_arn])
         database, cache = data.database.secret_arn, data.cache.secret_arn
         for name, secrets in (

@@ -32,6 +32,8 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
         )
     except Refused as refusal:
         fields: dict[str, object] = {"source": source[:64], "status": refusal.status, "reason": refusal.code}
+        if refusal.cause is not None:
+            fields["cause"] = refusal.cause
         _report("delivery.refused", fields, "WARNING", {"refused": 1}, ("reason",))
         return _answer(refusal.status, {"error": refusal.code, "message": refusal.message})
     fields = {

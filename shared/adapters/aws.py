@@ -44,6 +44,18 @@ class Credentials(NamedTuple):
     session_token: str | None
 
 
+class AwsRefusal(Permanent):
+    """A service refuses a call.
+
+    Attributes:
+        code: as the service names it, ``AccessDenied``.
+    """
+
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 class Answer(NamedTuple):
     """A response, read to its end."""
 
@@ -133,7 +145,7 @@ class AwsService:
 
         Raises:
             Transient: when the service cannot be reached, throttles or fails.
-            Permanent: when it refuses the call, with the code it names.
+            AwsRefusal: when it refuses the call.
         """
         headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target}
         answer = self.request("POST", "/", headers, json.dumps(parameters, separators=(",", ":")).encode())
@@ -152,7 +164,7 @@ class AwsService:
         message = f"{self._service} answered {answer.status} {code}"
         if answer.status >= 500 or any(known in code for known in _TRANSIENT_CODES):  # noqa: PLR2004 - the 5xx class
             raise Transient(message)
-        raise Permanent(message)
+        raise AwsRefusal(message, code)
 
     def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         signed = sign_request(

@@ -29,10 +29,12 @@ class GiveInstruction:
 
     def plan(self, arguments: Json, document: Json) -> dict[str, Any]:
         """Returns what the instruction is about: ``run_id``, or the subject's runs. Raises Permanent."""
-        return {
-            **_read_scope(f"orchestrator.{self._kind}", arguments, document),
-            "except_run_id": document["run"]["id"],
-        }
+        scope = _read_scope(f"orchestrator.{self._kind}", arguments, document)
+        question = _read_question(document) if self._kind == "approve" and "run_id" not in scope else None
+        if question is not None:
+            # The check is about a commit, the run that asked perhaps about a branch.
+            scope = {"effect_id": question, "given_by": scope["given_by"]}
+        return {**scope, "except_run_id": document["run"]["id"]}
 
     def look_up(self, effect: Effect) -> Written | None:
         """Returns what it came to, when it was carried out."""
@@ -94,6 +96,15 @@ def _read_scope(action: str, arguments: Json, document: Json) -> dict[str, Any]:
     sender = document.get("sender")
     login = sender.get("login") if isinstance(sender, dict) else None
     return scope if action == "orchestrator.explain" else {**scope, "given_by": str(login or "a workflow")}
+
+
+def _read_question(document: Json) -> str | None:
+    """Returns the effect whose check run's button was pressed, or None when none was."""
+    check = document.get("check_run") if document.get("action") == "requested_action" else None
+    try:
+        return str(UUID(check["external_id"])) if isinstance(check, dict) else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _written(effect: Effect, told: Told) -> Written:

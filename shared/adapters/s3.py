@@ -1,6 +1,6 @@
 """S3: the bodies that a queue message cannot hold."""
 
-from shared.adapters.aws import AwsService
+from shared.adapters.aws import AwsRefusal, AwsService
 from shared.domain.errors import Permanent, Transient
 
 
@@ -22,4 +22,10 @@ class S3BodyStore:
 
     def get(self, key: str) -> bytes:
         """Returns the compressed body under ``key``."""
-        return self._service.request("GET", f"/{self._bucket}/{key}", {}).body
+        try:
+            return self._service.request("GET", f"/{self._bucket}/{key}", {}).body
+        except AwsRefusal as error:
+            if error.code == "NoSuchKey":
+                raise
+            # A missing grant or bucket is mended by the operator, and then every body is there again.
+            raise Transient(str(error)) from error

@@ -65,9 +65,10 @@ class ManagedWebhookSecrets:
             return known[1]
         try:
             return self._fetch(source)
-        except Transient:
+        except Transient as error:
             if known is None:
-                raise Refused(503, "secrets_unavailable", "the webhook secret cannot be read: send it again") from None
+                message = "the webhook secret cannot be read: send it again"
+                raise Refused(503, "secrets_unavailable", message, str(error)) from None
             # What was valid stays in force; the next try waits, so that not every delivery pays for one.
             self._known[source] = (self._clock() - REFRESH_SECONDS + REREAD_SECONDS, known[1])
             return known[1]

@@ -8,13 +8,15 @@ class Refused(Exception):
         status: the HTTP status code.
         code: a stable word for programs, also the metric's dimension (``bad_signature``).
         message: what is wrong and how to mend it, for a person.
+        cause: what a service of ours answered, for the log and not for the sender; or None.
     """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, cause: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.cause = cause
 
 
 class Transient(Exception):

@@ -17,6 +17,7 @@ class Instruction:
         given_by: who gave it, for people to read.
         subject: whose runs it is about, or None.
         run_id: which run it is about, or None.
+        effect_id: the question it answers, of ``approve`` by the button of a check, or None.
         except_run_id: the run that carries it out, which it is not about.
     """
 
@@ -25,6 +26,7 @@ class Instruction:
     given_by: str
     subject: str | None = None
     run_id: str | None = None
+    effect_id: str | None = None
     except_run_id: str | None = None
 
 

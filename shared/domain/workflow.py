@@ -97,12 +97,16 @@ class Concurrency(Strict):
     on_conflict: Literal["cancel", "queue", "skip", "once"] = "cancel"
 
 
+# What stands in for the rest of a workflow of which only is said that it is off: it never runs.
+_SWITCHED_OFF: Mapping[str, Any] = {"on": {"ping": {}}, "steps": [{"uses": APPROVAL_STEP}]}
+
+
 class Workflow(Strict):
     """A named rule. ``version`` is its content's hash: a run keeps the version it started with.
 
     Attributes:
         name: unique among those in force.
-        enabled: a later file may switch off an earlier one's workflow by its name.
+        enabled: a later file may switch off an earlier one's workflow by its name, with nothing but ``enabled: false``.
         on: what it reacts to, by event.
         guard: who and what may start agents.
         concurrency: which of its runs stand in each other's way; absent: none.
@@ -117,6 +121,12 @@ class Workflow(Strict):
     concurrency: Concurrency | None = None
     debounce: Annotated[Seconds, Field(le=MAX_DEBOUNCE_SECONDS)] | None = None
     steps: tuple[Step, ...] = Field(min_length=1, max_length=50)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _off_is_enough(cls, value: Any) -> Any:  # noqa: ANN401 - whatever a file holds
+        is_off = isinstance(value, dict) and value.get("enabled") is False
+        return {**_SWITCHED_OFF, **value} if is_off else value
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> "Workflow":

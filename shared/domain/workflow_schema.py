@@ -66,7 +66,9 @@ def build_schema() -> Schema:
     definitions: Schema = described.pop("$defs")
     definitions.pop("Trigger")
     name = described["properties"].pop("name")
-    described["required"].remove("name")
+    needed = [each for each in described.pop("required") if each != "name"]
+    is_off = {"properties": {"enabled": {"const": False}}, "required": ["enabled"]}
+    described["anyOf"] = [{"required": needed}, is_off]
     definitions["Workflow"] = described
     models = Strict.__subclasses__()
     for model in models:

@@ -65,7 +65,7 @@ select effects.id::text as effect_id, tasks.id::text as task_id, runs.id::text a
 from effects
 join tasks on tasks.id = effects.task_id and tasks.status = 'waiting'
 join runs on runs.id = tasks.run_id and runs.finished_at is null
-where effects.kind = 'approval.wait' and (runs.id = %(run_id)s or runs.subject = %(subject)s)
+where effects.kind = 'approval.wait' and (runs.id = %(run_id)s or runs.subject = %(subject)s or effects.id = %(effect_id)s)
     and not exists (select from approvals where approvals.effect_id = effects.id)
 
 -- name: approve

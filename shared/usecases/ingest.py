@@ -143,6 +143,7 @@ def _queue(envelope: Envelope, queue: DeliveryQueue, bodies: BodyStore) -> bool:
             queue.send(envelope.stored_apart())
             return True
         queue.send(envelope)
-    except Transient:
-        raise Refused(503, "queue_unavailable", "the queue did not take the delivery: send it again") from None
+    except Transient as error:
+        message = "the queue did not take the delivery: send it again"
+        raise Refused(503, "queue_unavailable", message, str(error)) from None
     return False

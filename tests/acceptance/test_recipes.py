@@ -1,19 +1,13 @@
 """Each recipe of docs/recipes, as a repository's own file: a fitting event in, what is done at the sandboxes."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import pytest
 
 from shared.adapters.codegen.answers import MARK
-from shared.adapters.postgres.database import Database
-from shared.adapters.postgres.instructions import PostgresInstructions
-from shared.domain.instruction import Instruction
 from shared.domain.statuses import Status
 from shared.domain.workflow import AGENT_STEPS
 from tests.acceptance.local_stack import ROOT, LocalStack, wait_until
@@ -131,19 +125,6 @@ def read_recipe(name: str) -> str:
     return re.sub(r"debounce: \d+s", "debounce: 1s", RECIPES[name].read_text("utf-8"))
 
 
-def approve(stack: LocalStack, run_id: str) -> None:
-    """Gives the approval that a run waits for."""
-    database = Database(stack.address("postgres"))
-    instruction = Instruction(id=str(uuid4()), kind="approve", given_by="the test", run_id=run_id)
-    told = PostgresInstructions(database).carry_out(instruction)
-    database.close()
-    assert set(told.run_ids) <= {run_id}
-    with closing(stack.connect_aws("sqs")) as sqs:
-        url = sqs.get_queue_url(QueueName="tasks")["QueueUrl"]
-        for task_id in told.task_ids:
-            sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"task_id": task_id}))
-
-
 def test_every_recipe_is_tried() -> None:
     assert RECIPES.keys() == TRIALS.keys()
 
@@ -162,7 +143,7 @@ def test_a_recipe_does_what_it_says(stack: LocalStack, name: str) -> None:
         delivery = stack.follow(delivery_id, to_end=False)
         run.update(read_run(delivery, trial.workflow))
         if run["status"] == "waiting" and run["tasks"][-1]["uses"] == "approval.wait" and run["tasks"][-1]["effects"]:
-            approve(stack, run["run_id"])
+            stack.client.post(f"/api/v1/runs/{run['run_id']}/approve").raise_for_status()
         return Status(run["status"]).is_final
 
     wait_until(is_over, f"{trial.workflow} is over")

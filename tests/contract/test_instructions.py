@@ -22,7 +22,7 @@ APPROVAL = Workflow.model_validate(
 
 
 def tell(store: RecordStore, kind: InstructionKind, **fields: Any) -> Told:  # noqa: ANN401 - those of an instruction
-    scope = fields if fields.keys() & {"subject", "run_id"} else {"subject": SUBJECT, **fields}
+    scope = fields if fields.keys() & {"subject", "run_id", "effect_id"} else {"subject": SUBJECT, **fields}
     return store.instructions.carry_out(Instruction(**{"id": str(uuid4()), "kind": kind, "given_by": "ada", **scope}))
 
 
@@ -54,6 +54,13 @@ def test_only_what_is_meant_is_approved(store: RecordStore) -> None:
     assert tell(store, "approve", run_id=str(uuid4())).run_ids == []
     assert store.instructions.read_approval(effect_id) is None
     assert tell(store, "approve", run_id=run["run_id"]).run_ids == [run["run_id"]]
+
+
+def test_a_question_is_answered_by_its_own_id(store: RecordStore) -> None:
+    run, task_id, effect_id = wait_for_approval(store)
+    assert tell(store, "approve", effect_id=str(uuid4())).run_ids == []
+    assert tell(store, "approve", effect_id=effect_id) == Told([run["run_id"]], [task_id])
+    assert store.instructions.read_approval(effect_id) == "ada"
 
 
 def test_an_instruction_given_again_is_carried_out_once(store: RecordStore) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 from uuid import uuid4
@@ -270,10 +271,24 @@ def test_a_queue_that_is_not_there(sqs: AwsService) -> None:
 
 
 def test_a_bucket_that_is_not_there(aws_endpoint: str) -> None:
-    service = AwsService("s3", REGION, aws_endpoint)
-    with pytest.raises(Transient, match="NoSuchBucket"):
-        S3BodyStore(service, "no-such-bucket").put("key", b"")
-    service.close()
+    with closing(AwsService("s3", REGION, aws_endpoint)) as service:
+        bodies = S3BodyStore(service, "no-such-bucket")
+        with pytest.raises(Transient, match="NoSuchBucket"):
+            bodies.put("key", b"")
+        with pytest.raises(Transient, match="NoSuchBucket"):
+            bodies.get("key")
+
+
+def test_a_body_that_may_not_be_read_is_there_once_it_may(aws_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(AwsService("s3", REGION, aws_endpoint)) as service:
+        service.request("PUT", "/guarded", {})
+        bodies = S3BodyStore(service, "guarded")
+        bodies.put("key", b"body")
+        with monkeypatch.context() as patched:
+            patched.setenv("AWS_ACCESS_KEY_ID", "AKIAQWERTYUIOPASDFGH")
+            with pytest.raises(Transient, match="s3 answered 403"):
+                bodies.get("key")
+        assert bodies.get("key") == b"body"
 
 
 def test_a_stranger_is_refused(sqs: AwsService, monkeypatch: pytest.MonkeyPatch) -> None:

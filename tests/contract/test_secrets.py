@@ -143,6 +143,7 @@ def test_a_secret_that_is_not_there_asks_the_sender_to_try_again(managed: Manage
     with pytest.raises(Refused) as refused:
         managed.secrets.read("github")
     assert (refused.value.status, refused.value.code) == (503, "secrets_unavailable")
+    assert "ResourceNotFound" in str(refused.value.cause)
     managed.create("first")
     assert managed.secrets.read("github") == (b"first",)
 

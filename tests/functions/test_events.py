@@ -71,7 +71,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
         yield settings
 
 
-def invoke(function: str, event: str, settings: Mapping[str, str]) -> Any:  # noqa: ANN401 - what the handler answers
+def run(function: str, event: str, settings: Mapping[str, str]) -> list[Any]:
+    """Returns the lines of the log, and last what the handler answers."""
     done = subprocess.run(
         [sys.executable, "-c", INVOKE, function, str(FOLDER / f"{event}.json")],
         cwd=ROOT,
@@ -81,7 +82,11 @@ def invoke(function: str, event: str, settings: Mapping[str, str]) -> Any:  # no
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def invoke(function: str, event: str, settings: Mapping[str, str]) -> Any:  # noqa: ANN401 - what the handler answers
+    return run(function, event, settings)[-1]
 
 
 def test_the_webhook_is_signed_with_the_settings_secret(settings: dict[str, str]) -> None:
@@ -93,6 +98,15 @@ def test_the_webhook_is_signed_with_the_settings_secret(settings: dict[str, str]
 def test_another_secret_refuses_it(settings: dict[str, str]) -> None:
     answer = invoke("ingest", "webhook", {**settings, "GITHUB_WEBHOOK_SECRET": "another"})
     assert answer["statusCode"] == 401
+
+
+def test_why_the_queue_did_not_take_it_is_in_the_log_and_not_in_the_answer(settings: dict[str, str]) -> None:
+    stranger = {**settings, "AWS_ACCESS_KEY_ID": "AKIAQWERTYUIOPASDFGH"}
+    line, answer = run("ingest", "webhook", stranger)
+    assert (line["message"], line["reason"]) == ("delivery.refused", "queue_unavailable")
+    assert line["cause"].startswith("sqs answered 403 ")
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]) == (503, "queue_unavailable")
+    assert "403" not in answer["body"]
 
 
 def test_the_deliveries_are_routed(settings: dict[str, str]) -> None:

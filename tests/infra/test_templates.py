@@ -287,6 +287,16 @@ def test_no_resource_makes_log_groups_behind_the_templates_back(deployment: Depl
     assert deployment.list_resources("Custom::LogRetention") == []
 
 
+def test_who_reads_bodies_is_told_when_there_is_none(deployment: Deployment) -> None:
+    readers, listers = (
+        {owner for owner, statement in list_statements(deployment) if action in listed(statement["Action"])}
+        for action in ("s3:GetObject", "s3:ListBucket")
+    )
+
+    assert readers
+    assert readers <= listers, "S3 answers 403 instead of 404, as if a right were missing"
+
+
 def test_functions_are_traced_and_run_on_arm(deployment: Deployment) -> None:
     functions = [
         each

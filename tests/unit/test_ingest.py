@@ -210,6 +210,8 @@ def test_what_the_queue_does_not_take_is_not_accepted(door: Door) -> None:
     with pytest.raises(Refused) as refused:
         door.ingest(build_webhook(), queue=FullQueue())
     assert (refused.value.status, refused.value.code) == (503, "queue_unavailable")
+    assert str(refused.value.cause).startswith("no answer about ")
+    assert "no answer about" not in refused.value.message
 
 
 def test_what_the_store_does_not_take_is_not_queued(door: Door) -> None:

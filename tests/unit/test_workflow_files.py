@@ -17,6 +17,7 @@ from shared.adapters.workflow_files import (
 )
 from shared.adapters.yaml_source import MAX_BYTES
 from shared.domain.fault import Fault
+from shared.domain.workflow import judge
 
 GOOD = """\
   good:
@@ -396,6 +397,14 @@ def test_a_file_that_must_be_sound_raises_with_every_fault() -> None:
     with pytest.raises(WorkflowFileError, match=re.escape("mine.yml:2:1: extra: expected")) as refused:
         read_sound_file("version: 1\nextra: x\nworkflows:\n  c: 7", "mine.yml")
     assert str(refused.value).count("mine.yml:") == 2
+
+
+def test_to_be_off_is_enough() -> None:
+    result = read("version: 1\nworkflows:\n  push_analysis: {enabled: false}\n")
+    assert result.faults == ()
+    [workflow] = result.workflows
+    verdict = judge(workflow, "ping", None, {})
+    assert (verdict.matched, verdict.because) == (False, "the workflow is switched off: enabled is false")
 
 
 def test_the_shipped_workflows_are_sound() -> None:

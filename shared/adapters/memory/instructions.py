@@ -86,12 +86,14 @@ class MemoryInstructions:
 
     def _approve(self, instruction: Instruction, now: float) -> Told:
         approved = []
-        for run in self._concerned(instruction):
-            for task in run.tasks:
-                effect_id = _awaited_effect(task)
-                if effect_id is not None and effect_id not in self._database.approvals:
-                    self._database.approvals[effect_id] = instruction.given_by
-                    approved.append(task)
+        concerned = self._concerned(instruction)
+        for task in self._database.tasks.values():
+            effect_id = _awaited_effect(task)
+            if effect_id is None or effect_id in self._database.approvals:
+                continue
+            if task.run in concerned or effect_id == instruction.effect_id:
+                self._database.approvals[effect_id] = instruction.given_by
+                approved.append(task)
         for task in approved:
             if task.lease_until is None:
                 task.next_attempt_at = task.enqueued_at = now

@@ -4,6 +4,8 @@ https://www.psycopg.org/psycopg3/docs/
 """
 
 import re
+import select
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,6 +18,10 @@ from shared.domain.errors import Transient
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 20
+# What has lain idle for longer is asked for a sign of life first: networks forget a silent connection without a word,
+# as AWS's NAT does after 350 seconds, and a frozen Lambda may have missed its end.
+# https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
+RESTED_SECONDS = 30.0
 
 Row = dict[str, Any]
 # As psycopg writes them in a query: a name, or a percent sign of the query's own.
@@ -34,6 +40,9 @@ class Database:
 
     In Lambda, where an environment serves one event at a time, that is one. Each statement is a transaction.
 
+    Whether an idle connection still lives is looked at before it is used. Once a statement has been sent it is not
+    sent again here: it may have been applied, and whoever gave it knows whether it may be repeated.
+
     Args:
         url: of the database.
         has_fixed_plans: its few statements are planned once for a connection, whatever their parameters: planning one
@@ -46,7 +55,8 @@ class Database:
         self._options = f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout=5s -c timezone=UTC"
         if has_fixed_plans:
             self._options += " -c plan_cache_mode=force_generic_plan"
-        self._idle: list[psycopg.Connection[Row]] = []
+        # Each with the time since when it lies idle.
+        self._idle: list[tuple[psycopg.Connection[Row], float]] = []
 
     def fetch(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Runs one statement and returns its rows.
@@ -70,29 +80,43 @@ class Database:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Row]]:
         try:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = self._connect()
+            connection = self._take_idle() or self._connect()
             try:
                 yield connection
-            except BaseException:
-                if connection.closed or connection.broken:
+            except BaseException as error:
+                # A server that only reads has been the primary, and remains reachable.
+                if connection.closed or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                     connection.close()
                     # What broke one connection (a restart, a failover) broke those that lie idle too.
                     self.close()
                 else:
-                    self._idle.append(connection)
+                    self._lay_down(connection)
                 raise
-            self._idle.append(connection)
+            self._lay_down(connection)
         except _TRANSIENT as error:
             raise Transient(f"the database cannot be used: {str(error).strip()}") from error
+
+    def _lay_down(self, connection: psycopg.Connection[Row]) -> None:
+        self._idle.append((connection, time.monotonic()))
+
+    def _take_idle(self) -> psycopg.Connection[Row] | None:
+        """Returns an idle connection that lives, or None."""
+        while True:
+            try:
+                connection, idle_since = self._idle.pop()
+            except IndexError:
+                return None
+            if _is_alive(connection, has_rested=time.monotonic() - idle_since > RESTED_SECONDS):
+                return connection
+            connection.close()
 
     def _connect(self) -> psycopg.Connection[Row]:
         return psycopg.connect(
             self._url,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
+            # A server that has vanished is noticed after so long, and not when the function is killed.
+            tcp_user_timeout=CONNECT_SECONDS * 1000,
             application_name="webhook-orchestrator",
             options=self._options,
             row_factory=dict_row,
@@ -102,7 +126,22 @@ class Database:
     def close(self) -> None:
         """Closes the idle connections."""
         while self._idle:
-            self._idle.pop().close()
+            connection, _ = self._idle.pop()
+            connection.close()
+
+
+def _is_alive(connection: psycopg.Connection[Row], *, has_rested: bool) -> bool:
+    # Nothing has been asked, so what can be read is the server's farewell, or the end.
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        return False
+    if has_rested:
+        try:
+            connection.execute("")
+        except _TRANSIENT:
+            return False
+    return True
 
 
 def _run(connection: psycopg.Connection[Row], query: str, parameters: Mapping[str, Any] | None) -> list[Row]:

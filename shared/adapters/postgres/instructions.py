@@ -24,6 +24,7 @@ class PostgresInstructions:
             "given_by": storable(instruction.given_by),
             "subject": instruction.subject,
             "run_id": instruction.run_id,
+            "effect_id": instruction.effect_id,
             "except_run_id": instruction.except_run_id,
         }
         with self._database.transact() as fetch:
