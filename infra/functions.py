@@ -85,7 +85,7 @@ class Functions(Construct):
             reserved_concurrent_executions=(
                 getattr(self._stage.concurrency, name) if self._stage.reserve_concurrency else None
             ),
-            # Lambda's own segments; the trace goes on over SQS by the header that the functions send.
+            # Lambda's own segments; the functions add the requests they make, and send the trace's header over SQS.
             # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
             tracing=lambda_.Tracing.ACTIVE,
             logging_format=lambda_.LoggingFormat.JSON,

@@ -212,12 +212,15 @@ def execute(environ: Mapping[str, str] = os.environ) -> Execute:
 
 
 def _github(
-    config: settings.GitHubConfig, cache: RedisCache, gate: Gate, timeout_seconds: float | None = None
+    config: settings.RouteConfig | settings.ExecuteConfig,
+    cache: RedisCache,
+    gate: Gate,
+    timeout_seconds: float | None = None,
 ) -> GitHubClient:
     from shared.adapters.github.client import GitHubClient
     from shared.adapters.http import open_client
 
-    client = open_client(config.github_url, gate)
+    client = open_client(config.github_url, gate, is_traced=config.enable_tracing)
     if timeout_seconds is not None:
         client.timeout = timeout_seconds
     return GitHubClient(client, _authorization(config, client, cache))
@@ -232,7 +235,7 @@ def _actions(config: settings.ExecuteConfig, github: GitHubClient) -> dict[str, 
         **build_actions(github),
         Dispatch.kind: Dispatch(github),
         RerunFailed.kind: RerunFailed(github),
-        "http.request": HttpRequest(open_web_client(), config.http_allowed_hosts),
+        "http.request": HttpRequest(open_web_client(is_traced=config.enable_tracing), config.http_allowed_hosts),
     }
 
 
@@ -273,7 +276,7 @@ def _agents(
     if config.codegen_token is None or config.codegen_org_id is None:
         # Workflows that comment or label work without an agent; a step that needs one says that it is missing.
         return agents
-    http = open_client(config.codegen_url, gate)
+    http = open_client(config.codegen_url, gate, is_traced=config.enable_tracing)
     client = CodegenClient(http, config.codegen_token, config.codegen_org_id, Absences(cache))
     agents["codegen.run"] = CodegenAgent(client, cache)
     agents["codegen.resume"] = CodegenResume(client, cache)

@@ -21,13 +21,16 @@ USER_AGENT = "webhook-orchestrator"
 ACCOUNT = "account"
 
 
-def open_client(base_url: str, gate: Gate, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """Returns a client with timeouts, whose requests pass ``gate``.
+def open_client(
+    base_url: str, gate: Gate, transport: httpx.BaseTransport | None = None, *, is_traced: bool = False
+) -> httpx.Client:
+    """Returns a client with timeouts, whose requests pass ``gate`` and are in X-Ray's trace when ``is_traced``.
 
     ``transport`` stands in for the network in a unit test.
     """
     return LimitedClient(
         gate,
+        is_traced=is_traced,
         base_url=base_url,
         timeout=TIMEOUT,
         follow_redirects=True,

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from shared.adapters.http import TIMEOUT, USER_AGENT, read_retry_after
+from shared.adapters.xray import TracedClient
 from shared.domain.action_arguments import read_arguments
 from shared.domain.effect import Effect, Written
 from shared.domain.errors import OutcomeUnknown, Permanent, Transient
@@ -43,10 +44,21 @@ _IPV6_TUNNELS = (IPv6Network("2001::/32"), IPv6Network("2002::/16"))
 Resolve = Callable[[str, int], Sequence[str]]
 
 
-def open_web_client(verify: ssl.SSLContext | bool = True) -> httpx.Client:  # noqa: FBT001, FBT002 - httpx's own parameter
+def open_web_client(
+    verify: ssl.SSLContext | bool = True,  # noqa: FBT001, FBT002 - httpx's own parameter
+    *,
+    is_traced: bool = False,
+) -> httpx.Client:
     """Returns a client that neither follows redirects nor heeds proxies of the environment."""
-    return httpx.Client(
-        timeout=TIMEOUT, follow_redirects=False, trust_env=False, verify=verify, headers={"user-agent": USER_AGENT}
+    return TracedClient(
+        is_traced=is_traced,
+        # A chat's incoming webhook has its secret there.
+        is_path_told=False,
+        timeout=TIMEOUT,
+        follow_redirects=False,
+        trust_env=False,
+        verify=verify,
+        headers={"user-agent": USER_AGENT},
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
+from shared.adapters.xray import TracedClient
 from shared.domain.errors import Limited
 from shared.ports import Telemetry
 
@@ -197,7 +198,7 @@ class Gate:
             self._telemetry.gauge(f"{upstream}_budget_remaining_ratio", max(0, standing.remaining) / standing.limit)
 
 
-class LimitedClient(httpx.Client):
+class LimitedClient(TracedClient):
     """An HTTP client that asks its gate before it sends, and tells it what came back.
 
     Here and not in the callers, so that none can forget it.

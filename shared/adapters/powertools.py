@@ -1,4 +1,4 @@
-"""Powertools: the logger, the metrics and the tracer of every function but ingest.
+"""Powertools: the logger and the metrics of every function but ingest.
 
 https://docs.aws.amazon.com/powertools/python/latest/
 """
@@ -68,17 +68,11 @@ class PowertoolsTelemetry:
         self._logger.exception(message, extra=fields)  # noqa: LOG004 - called while an error is being handled
 
     def observe(self, handler: Handler[Answer]) -> Handler[Answer]:
-        """Returns ``handler`` with its metrics written at its end, and traced when tracing is on."""
-        traced = handler
-        if self._config.enable_tracing:
-            from aws_lambda_powertools import Tracer  # noqa: PLC0415 - 70 ms of cold start
-
-            tracer = Tracer(service=self._function, auto_patch=False)
-            traced = tracer.capture_lambda_handler(handler, capture_response=False)
+        """Returns ``handler`` with its metrics written at its end."""
 
         def observed(event: dict[str, Any], context: Any) -> Answer:  # noqa: ANN401 - Lambda's context object
             try:
-                return traced(event, context)
+                return handler(event, context)
             finally:
                 self.flush()
 

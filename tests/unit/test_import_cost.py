@@ -1,4 +1,7 @@
-"""Ingest starts cold more often than not, so it imports little; route imports nothing to ask GitHub with."""
+"""Ingest starts cold more often than not, so it imports little; no worker imports an SDK of AWS's.
+
+Nor does route import anything to ask GitHub with.
+"""
 
 import json
 import subprocess
@@ -21,6 +24,8 @@ MAX_MODULES = 220
 PROGRAM = "import json, sys, functions.{}.handler; print(json.dumps(sorted(sys.modules)))"
 # What only few deliveries need: a file to be fetched and read, a group to be named by a template.
 LATER = {"httpx", "redis", "jwt", "ruamel", "jinja2"}
+# Each costs more at a cold start than all the rest of a worker.
+NEVER = {"boto3", "botocore.session", "aws_xray_sdk"}
 
 
 def list_modules(function: str, environ: dict[str, str], *options: str) -> list[str]:
@@ -52,5 +57,18 @@ def test_route_imports_nothing_to_ask_github_with() -> None:
         "DATABASE_URL": "postgresql://nowhere/db",
         "REDIS_URL": "redis://nowhere",
         "GITHUB_TOKEN": "a token",
+        "ENABLE_TRACING": "true",
     }
-    assert LATER.isdisjoint(list_modules("route", environ))
+    assert (LATER | NEVER).isdisjoint(list_modules("route", environ))
+
+
+def test_execute_imports_no_sdk_of_aws() -> None:
+    environ = {
+        "TASKS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/tasks",
+        "BODIES_BUCKET": "bodies",
+        "DATABASE_URL": "postgresql://nowhere/db",
+        "REDIS_URL": "redis://nowhere",
+        "GITHUB_TOKEN": "a token",
+        "ENABLE_TRACING": "true",
+    }
+    assert NEVER.isdisjoint(list_modules("execute", environ))
