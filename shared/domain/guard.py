@@ -64,6 +64,9 @@ _BY_PUSH = ("synchronize", "auto_merge_disabled", "dequeued", "closed")
 # The checks of an App, and what people press of them.
 _CHECKS = ("check_run", "check_suite")
 _PRESSED = ("requested_action", "rerequested")
+# Events whose runs of GitHub Actions are about the default branch, though anybody may cause them.
+# https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows
+_RUN_BY_ANYBODY = frozenset({*_AUTHORED, *_ANYBODY, "pull_request_target"}) - {"pull_request"}
 # The contexts of our own commit statuses begin so; they carry no other mark.
 OWN_CONTEXT = "webhook-orchestrator"
 
@@ -158,10 +161,13 @@ def _weigh_author(event: str, payload: Mapping[str, Any], sender: str) -> tuple[
         # Settings may have it that a push dismisses what was approved before.
         return False, f"{sender} may have dismissed it by a push to a fork"
     author, login = _login(authored, "user"), _login(payload, "sender")
+    association = _text(authored, "author_association") or "NONE"
     if author and login and author.lower() != login.lower():
+        if _text(_member(payload, "sender"), "type") == "Bot":
+            # A bot labels whatever is opened: it does so because of what the author did.
+            return association in TRUSTED, f"{sender} acted for {author}, who is {association} to the repository"
         # What somebody else's is, only those with write access (or triage) may change.
         return True, f"{sender} acted on what is {author}'s"
-    association = _text(authored, "author_association") or "NONE"
     return association in TRUSTED and bool(login), f"{sender} is {association} to the repository"
 
 
@@ -171,6 +177,9 @@ def _weigh_head(event: str, payload: Mapping[str, Any]) -> tuple[bool, str]:
         return True, f"{event} needs write access"
     if event in _CHECKS and payload.get("action") in _PRESSED:
         return True, "the button of a check needs write access"
+    cause = _text(head, "event")
+    if cause in _RUN_BY_ANYBODY:
+        return False, f"{event} is about a run that anybody may cause by {cause}"
     is_from_fork = _is_of_fork(payload, head)
     return not is_from_fork, f"{event} is about a commit of {'a fork' if is_from_fork else 'the repository itself'}"
 

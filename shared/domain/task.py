@@ -67,7 +67,7 @@ class ClaimedTask:
         effect: what an earlier attempt planned, or None.
         agent_run_id: of the agent run that was started, or None.
         poll_count: how often it was polled.
-        agent_age_seconds: how long ago it was started.
+        agent_age_seconds: how long ago it was started, or was to be.
         subject: key of what the run is about.
         is_over: the run was ended meanwhile: what is left is to end the agent that this task started, if it did.
         once_spent_by: the run that has taken the one chance of the group, or None.

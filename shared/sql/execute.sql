@@ -39,7 +39,7 @@ select claimed.id::text as task_id, claimed.run_id::text, claimed.position, clai
     deliveries.content_type, deliveries.body, deliveries.body_key, deliveries.trace_id,
     effects.id::text as effect_id, effects.kind, effects.request, effects.planned_at,
     agent_runs.agent_run_id, agent_runs.poll_count,
-    extract(epoch from now() - agent_runs.created_at)::float8 as agent_age_seconds,
+    extract(epoch from now() - coalesce(agent_runs.created_at, effects.planned_at))::float8 as agent_age_seconds,
     case when runs.on_conflict = 'once' and claimed.position = 0 then (
         select earlier.id::text from runs as earlier
         where earlier.group_key = runs.group_key and earlier.id < runs.id

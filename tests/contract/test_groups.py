@@ -181,6 +181,8 @@ def test_an_effect_that_was_planned_and_not_written_is_dropped(store: RecordStor
     assert task_id in sent
     ending = claim(store, task_id)
     assert (ending.is_over, ending.agent_run_id, ending.effect is not None) == (True, None, True)
+    # However often the look-up fails, it is given up at the agent's own deadline.
+    assert ending.agent_age_seconds > LEASE_SECONDS
     store.tasks.settle_task(ending, Settlement(Status.WAITING, is_agent_over=True, is_effect_dropped=True))
     assert read(store, first)["tasks"][0]["effects"] == []
     assert store.tasks.claim_task(task_id, LEASE_SECONDS) is None

@@ -109,6 +109,12 @@ def test_whoever_may_write_is_trusted(event: str, member: str, association: str)
             {"action": "dismissed", "review": by(ADA, "OWNER"), "pull_request": head(FORK)},
             "mallory may have dismissed it by a push to a fork",
         ),
+        # Anybody may cause it, though its commit is the repository's own.
+        (
+            "workflow_run",
+            {"workflow_run": {"head_repository": HERE, "head_branch": "main", "event": "issue_comment"}},
+            "workflow_run is about a run that anybody may cause by issue_comment",
+        ),
         # Logins are the same in any case.
         ("issues", {"issue": by({"login": "Mallory"}, "NONE")}, "mallory is NONE to the repository"),
         (
@@ -126,6 +132,14 @@ def test_whoever_may_write_is_trusted(event: str, member: str, association: str)
 def test_whoever_may_not_write_is_not(event: str, members: dict[str, Any], standing: str) -> None:
     provenance = trace(event, MALLORY, **members)
     assert (provenance.is_trusted, provenance.standing) == (False, standing)
+
+
+@pytest.mark.parametrize(("association", "is_trusted"), [("NONE", False), ("MEMBER", True)])
+def test_a_bot_does_what_it_does_because_of_the_author(association: str, *, is_trusted: bool) -> None:
+    bot = {"login": "labeler[bot]", "type": "Bot"}
+    provenance = trace("pull_request", bot, action="labeled", pull_request=by(MALLORY, association))
+    standing = f"labeler[bot] acted for mallory, who is {association} to the repository"
+    assert (provenance.is_trusted, provenance.standing) == (is_trusted, standing)
 
 
 @pytest.mark.parametrize(

@@ -186,11 +186,17 @@ def _claimed(task: TaskRow, lease_token: str, now: float, once_spent_by: str | N
         effect=None if task.effect is None else task.effect.effect,
         agent_run_id=None if agent_run is None else agent_run.report.agent_run_id,
         poll_count=0 if agent_run is None else agent_run.poll_count,
-        agent_age_seconds=0.0 if agent_run is None else now - agent_run.created_at,
+        agent_age_seconds=_agent_age(task, now),
         subject=task.run.subject,
         is_over=task.run.finished_at is not None,
         once_spent_by=once_spent_by,
     )
+
+
+def _agent_age(task: TaskRow, now: float) -> float:
+    if task.agent_run is not None:
+        return now - task.agent_run.created_at
+    return 0.0 if task.effect is None else now - task.effect.planned_at
 
 
 def _settle_attempt(task: TaskRow, number: int, settlement: Settlement, reason: str | None, now: float) -> None:
