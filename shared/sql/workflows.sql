@@ -104,8 +104,8 @@ with settled as (
     select %(version)s, %(name)s, %(definition)s from settled where %(version)s::text is not null
     on conflict (version) do nothing
 ), started as (
-    insert into runs (delivery_key, workflow, version, subject, status)
-    select key, %(name)s, %(version)s, subject, 'queued'
+    insert into runs (delivery_key, workflow, version, subject, repository, status)
+    select key, %(name)s, %(version)s, subject, deliveries.repository, 'queued'
     from settled, deliveries
     where %(version)s::text is not null
         and source = %(source)s and delivery_id = %(delivery_id)s and generation = 0
