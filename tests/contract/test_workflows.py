@@ -166,6 +166,7 @@ def test_a_report_is_a_run_of_its_delivery(store: RecordStore) -> None:
     claimed = store.tasks.claim_task(task_id, 90.0)
     assert claimed is not None
     assert claimed.workflow == build_fault_report()
+    assert len(store.reading.list_runs({"repository": REPOSITORY, "workflow": "workflow_file"}, 10, None).items) == 1
 
 
 def test_of_many_who_find_a_fault_one_reports_it(store: RecordStore) -> None:
